@@ -1,0 +1,39 @@
+"""Problems in exact numbers: regions, catastrophes, and the semantics contract."""
+
+from absint.problem.canonical import digest, from_json, to_json
+from absint.problem.errors import AbsintError, InputError, Unsupported, UnsupportedError
+from absint.problem.exact import float_text, parse_number, round_all, round_to
+from absint.problem.problem import (
+    Box,
+    Cell,
+    Conjunction,
+    LinearConstraint,
+    Problem,
+    ProblemError,
+    Semantics,
+    constraint,
+    violated,
+)
+
+__all__ = [
+    "AbsintError",
+    "Box",
+    "Cell",
+    "Conjunction",
+    "InputError",
+    "LinearConstraint",
+    "Problem",
+    "ProblemError",
+    "Semantics",
+    "Unsupported",
+    "UnsupportedError",
+    "constraint",
+    "digest",
+    "float_text",
+    "from_json",
+    "parse_number",
+    "round_all",
+    "round_to",
+    "to_json",
+    "violated",
+]

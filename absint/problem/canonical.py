@@ -1,0 +1,111 @@
+"""The canonical JSON form of a problem, and its digest. Fractions are written ``"p/q"``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from fractions import Fraction
+from typing import Any
+
+from absint.problem.problem import (
+    Box,
+    Cell,
+    LinearConstraint,
+    Problem,
+    ProblemError,
+    Semantics,
+    Term,
+)
+
+
+def to_json(problem: Problem) -> bytes:
+    """Canonical bytes: sorted keys, no spaces."""
+    return json.dumps(_problem(problem), sort_keys=True, separators=(",", ":")).encode()
+
+
+def digest(problem: Problem) -> str:
+    """SHA-256 of the canonical JSON, in hexadecimal."""
+    return hashlib.sha256(to_json(problem)).hexdigest()
+
+
+def from_json(data: bytes) -> Problem:
+    """Reads a problem back. Raises ProblemError."""
+    try:
+        problem = _read(json.loads(data))
+    except ProblemError:
+        raise
+    except (
+        KeyError,
+        ValueError,
+        TypeError,
+        IndexError,
+        RecursionError,
+        ZeroDivisionError,
+    ) as error:
+        raise ProblemError(f"not a well-formed problem: {error}") from error
+    if to_json(problem) != data:
+        raise ProblemError("the problem is not in canonical form")
+    return problem
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    semantics = problem.semantics
+    return {
+        "name": problem.name,
+        "input_size": problem.input_size,
+        "output_size": problem.output_size,
+        "semantics": {
+            "name": semantics.name,
+            "dtype": semantics.dtype,
+            "inputs": semantics.inputs,
+        },
+        "cells": [
+            {
+                "lower": [str(v) for v in cell.box.lower],
+                "upper": [str(v) for v in cell.box.upper],
+                "constraints": [_constraint(c) for c in cell.constraints],
+                "catastrophe": [[_constraint(c) for c in row] for row in cell.catastrophe],
+            }
+            for cell in problem.cells
+        ],
+    }
+
+
+def _constraint(row: LinearConstraint) -> list[Any]:
+    return [_terms(row.inputs), _terms(row.outputs), str(row.bound), row.strict]
+
+
+def _terms(terms: tuple[Term, ...]) -> list[list[Any]]:
+    return [[index, str(coefficient)] for index, coefficient in terms]
+
+
+def _read(data: dict[str, Any]) -> Problem:
+    semantics = Semantics(**data["semantics"])
+    if (
+        semantics.name != "real"
+        or semantics.dtype not in ("float32", "float64")
+        or semantics.inputs not in ("rounded", "representable")
+    ):
+        raise ProblemError(f"unknown semantics {data['semantics']}")
+    cells = tuple(
+        Cell(
+            Box(
+                tuple(Fraction(v) for v in cell["lower"]),
+                tuple(Fraction(v) for v in cell["upper"]),
+            ),
+            tuple(tuple(_read_constraint(c) for c in row) for row in cell["catastrophe"]),
+            tuple(_read_constraint(c) for c in cell["constraints"]),
+        )
+        for cell in data["cells"]
+    )
+    return Problem(data["name"], data["input_size"], data["output_size"], cells, semantics)
+
+
+def _read_constraint(row: list[Any]) -> LinearConstraint:
+    inputs, outputs, bound, strict = row
+    return LinearConstraint(
+        tuple((int(i), Fraction(c)) for i, c in inputs),
+        tuple((int(i), Fraction(c)) for i, c in outputs),
+        Fraction(bound),
+        bool(strict),
+    )
