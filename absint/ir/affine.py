@@ -48,6 +48,10 @@ class AffineRule(ABC):
     def backward(self, node: Node, c: Array, weight: Array, xp: Any) -> list[Array]:
         """``c W``: one array per operand."""
 
+    def magnitude(self, node: Node, xs: Sequence[Array], weight: Array, xp: Any) -> Array:
+        """``|W| x``; ``weight`` is already the absolute (or radius) array."""
+        return self.forward(node, xs, weight, xp)
+
     @abstractmethod
     def fan_in(self, node: Node) -> int:
         """The largest number of products summed in one output (bias not counted)."""
@@ -313,6 +317,9 @@ class Sum(AffineRule):
         for coefficient, x in zip(node.integers("coefficients"), xs, strict=True):
             total = total + coefficient * x
         return total
+
+    def magnitude(self, node: Node, xs: Sequence[Array], weight: Array, xp: Any) -> Array:
+        return sum(xs[1:], xs[0])
 
     def backward(self, node: Node, c: Array, weight: Array, xp: Any) -> list[Array]:
         return [coefficient * c for coefficient in node.integers("coefficients")]

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PiecewiseLinear:
-    """``slopes[i]`` holds between ``knots[i - 1]`` and ``knots[i]``; the function is continuous."""
+    """Continuous: ``values`` at the ``knots``, and one slope more: before, between and after them."""
 
     knots: tuple[float, ...]
+    values: tuple[float, ...]
     slopes: tuple[float, ...]
 
 
@@ -32,6 +33,8 @@ class SShaped:
     centre: float
     steepest: float
     """The derivative at 0, its maximum."""
+    tangent: Callable[[Array, Any], Array]
+    """``(slope, xp)`` to the point >= 0 where the derivative is ``slope`` in (0, steepest]."""
 
 
 Facts = PiecewiseLinear | SShaped
@@ -54,7 +57,7 @@ class Univariate:
 
 
 def _leaky_facts(node: Node) -> PiecewiseLinear:
-    return PiecewiseLinear((0.0,), (node.number("alpha"), 1.0))
+    return PiecewiseLinear((0.0,), (0.0,), (node.number("alpha"), 1.0))
 
 
 def _sigmoid(x: Array, xp: Any) -> Array:
@@ -67,10 +70,19 @@ def _sigmoid_derivative(node: Node, x: Array, xp: Any) -> Array:
     return y * (1 - y)
 
 
+def _tanh_tangent(slope: Array, xp: Any) -> Array:
+    y = xp.sqrt(xp.clip(1 - slope, 0.0, 1 - 1e-15))
+    return xp.atanh(y)
+
+
+def _sigmoid_tangent(slope: Array, xp: Any) -> Array:
+    return 2 * _tanh_tangent(4 * slope, xp)
+
+
 RELU = Univariate(
     value=lambda node, x, xp: xp.where(x > 0, x, xp.zeros_like(x)),
     derivative=lambda node, x, xp: xp.where(x > 0, xp.ones_like(x), xp.zeros_like(x)),
-    facts=lambda node: PiecewiseLinear((0.0,), (0.0, 1.0)),
+    facts=lambda node: PiecewiseLinear((0.0,), (0.0,), (0.0, 1.0)),
 )
 LEAKY_RELU = Univariate(
     value=lambda node, x, xp: xp.where(x > 0, x, x * node.number("alpha")),
@@ -83,10 +95,10 @@ LEAKY_RELU = Univariate(
 SIGMOID = Univariate(
     value=lambda node, x, xp: _sigmoid(x, xp),
     derivative=_sigmoid_derivative,
-    facts=lambda node: SShaped(centre=0.5, steepest=0.25),
+    facts=lambda node: SShaped(0.5, 0.25, _sigmoid_tangent),
 )
 TANH = Univariate(
     value=lambda node, x, xp: xp.tanh(x),
     derivative=lambda node, x, xp: 1 - xp.tanh(x) ** 2,
-    facts=lambda node: SShaped(centre=0.0, steepest=1.0),
+    facts=lambda node: SShaped(0.0, 1.0, _tanh_tangent),
 )

@@ -1,0 +1,82 @@
+"""The default slopes of linear relaxations.
+
+A relaxation is sound for any slope once its offset is computed for that slope, so nothing here has
+to be trusted: search and checker both start from these slopes and each computes its own offsets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from absint.ir.affine import Array
+from absint.ir.ops import OPS
+from absint.ir.univariate import PiecewiseLinear, SShaped
+
+if TYPE_CHECKING:
+    from absint.ir.graph import Node
+
+
+def default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Array, Array]:
+    """(lower slope, upper slope) of ``node``'s function over [lower, upper], elementwise.
+
+    Piecewise linear: the secant on the side that a chord bounds, and on the other the outer piece
+    that covers more of the interval (Zhang et al. 2018, CROWN, "adaptive"). S-shaped: secant and
+    tangent by the sign of the interval, and the tangent from the far end where it holds both.
+    """
+    univariate = OPS[node.op].univariate
+    assert univariate is not None
+    facts = univariate.facts(node)
+    low, high = univariate.value(node, lower, xp), univariate.value(node, upper, xp)
+    width = upper - lower
+    wide = width > 0
+    secant = xp.where(wide, (high - low) / xp.where(wide, width, 1.0), 0.0)
+    if isinstance(facts, SShaped):
+        return _s_shaped(node, facts, lower, upper, secant, xp)
+    return _piecewise(facts, lower, upper, secant, xp)
+
+
+def _piecewise(
+    facts: PiecewiseLinear, lower: Array, upper: Array, secant: Array, xp: Any
+) -> tuple[Array, Array]:
+    first, last = facts.knots[0], facts.knots[-1]
+    left, right = facts.slopes[0], facts.slopes[-1]
+    outer = xp.where(upper - last > first - lower, right, left) + 0 * secant
+    outer = xp.where(lower >= last, right, xp.where(upper <= first, left, outer))
+    chord = xp.where(lower >= last, right, xp.where(upper <= first, left, secant))
+    rising = list(facts.slopes) == sorted(facts.slopes)
+    falling = list(facts.slopes) == sorted(facts.slopes, reverse=True)
+    return (outer if rising else chord), (outer if falling and not rising else chord)
+
+
+def _s_shaped(
+    node: Node, facts: SShaped, lower: Array, upper: Array, secant: Array, xp: Any
+) -> tuple[Array, Array]:
+    univariate = OPS[node.op].univariate
+    assert univariate is not None
+    middle = univariate.derivative(node, (lower + upper) / 2, xp)
+    flat = xp.where(upper - lower > 0, secant, middle)
+    from_lower = _tangent_slope(node, facts, lower, upper, xp)
+    from_upper = _tangent_slope(node, facts, -upper, -lower, xp)
+    lower_slope = xp.where(lower >= 0, flat, xp.where(upper <= 0, middle, from_upper))
+    upper_slope = xp.where(upper <= 0, flat, xp.where(lower >= 0, middle, from_lower))
+    return lower_slope, upper_slope
+
+
+_TANGENT_STEPS = 20
+
+
+def _tangent_slope(node: Node, facts: SShaped, start: Array, end: Array, xp: Any) -> Array:
+    """The slope of the line from (start, f) that touches f on (0, end], by bisection.
+
+    ``start < 0 < end``; where no tangent point lies before ``end``, the secant's slope.
+    """
+    univariate = OPS[node.op].univariate
+    assert univariate is not None
+    centred = lambda x: univariate.value(node, x, xp) - facts.centre  # noqa: E731
+    base, near, far = centred(start), xp.zeros_like(end), end
+    for _ in range(_TANGENT_STEPS):
+        point = (near + far) / 2
+        chord = (centred(point) - base) / xp.where(point > start, point - start, 1.0)
+        below = univariate.derivative(node, point, xp) < chord
+        near, far = xp.where(below, near, point), xp.where(below, point, far)
+    return (centred(far) - base) / xp.where(far > start, far - start, 1.0)

@@ -1,0 +1,54 @@
+"""The interval domain: a box a node, in midpoint-radius form for affine maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from absint.domains.arrays import Array, Arrays
+
+from absint.ir import OPS, Node, PiecewiseLinear
+
+Interval = tuple[Array, Array]
+"""(lower, upper), each (batch, *shape)."""
+
+
+def transform(node: Node, xs: Sequence[Interval], arrays: Arrays) -> Interval:
+    """Bounds of one node's values from those of its operands (unsound in rounding)."""
+    op = OPS[node.op]
+    if op.univariate is not None:
+        return _univariate(node, xs[0], arrays)
+    return affine(node, xs, arrays)
+
+
+def affine(node: Node, xs: Sequence[Interval], arrays: Arrays) -> Interval:
+    rule, xp = OPS[node.op].affine, arrays.xp
+    assert rule is not None
+    middle = [(low + high) / 2 for low, high in xs]
+    radius = [(high - low) / 2 for low, high in xs]
+    weight = arrays.load(node.consts["weight"].value) if "weight" in node.consts else None
+    magnitude = None if weight is None else xp.abs(weight)
+    centre = rule.forward(node, middle, weight, xp)
+    spread = rule.magnitude(node, radius, magnitude, xp)
+    if weight is not None and node.consts["weight"].radius is not None:
+        reach = [xp.abs(m) + r for m, r in zip(middle, radius, strict=True)]
+        spread = spread + rule.magnitude(node, reach, arrays.load(node.consts["weight"].radius), xp)
+    if "bias" in node.consts:
+        centre = centre + arrays.load(node.consts["bias"].value)
+        if node.consts["bias"].radius is not None:
+            spread = spread + arrays.load(node.consts["bias"].radius)
+    return centre - spread, centre + spread
+
+
+def _univariate(node: Node, x: Interval, arrays: Arrays) -> Interval:
+    """End points and knots: exact for piecewise linear and for monotone functions."""
+    univariate, xp = OPS[node.op].univariate, arrays.xp
+    assert univariate is not None
+    facts = univariate.facts(node)
+    low, high = (univariate.value(node, end, xp) for end in x)
+    lower, upper = xp.minimum(low, high), xp.maximum(low, high)
+    if isinstance(facts, PiecewiseLinear):
+        for knot, value in zip(facts.knots, facts.values, strict=True):
+            inside = (x[0] < knot) & (x[1] > knot)
+            lower = xp.where(inside & (lower > value), value, lower)
+            upper = xp.where(inside & (upper < value), value, upper)
+    return lower, upper

@@ -1,0 +1,105 @@
+"""The linear domain: backward linear bounds (CROWN / DeepPoly), batched.
+
+Zhang et al. 2018 (CROWN), Singh et al. 2019 (DeepPoly). A linear function of some nodes is pushed
+back to the flat input, each nonlinear node replaced by the side of its relaxation that the sign of
+its coefficient asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from absint.domains.arrays import Array, Arrays
+from absint.domains.interval import Interval
+from absint.domains.relaxation import Relaxation
+
+from absint.ir import OPS, Graph
+
+
+@dataclass(frozen=True)
+class LinearBound:
+    """``coefficients . x + offset`` bounds each row from below on the whole box.
+
+    ``coefficients`` is (batch or 1, rows, input_size), ``offset`` (batch or 1, rows).
+    """
+
+    coefficients: Array
+    offset: Array
+
+    def minimum(self, box: Interval, arrays: Arrays) -> Array:
+        """The least value over each box, (batch, rows)."""
+        middle, radius = (box[0] + box[1]) / 2, (box[1] - box[0]) / 2
+        c = self.coefficients
+        value = (c @ middle[..., None])[..., 0] - (arrays.xp.abs(c) @ radius[..., None])[..., 0]
+        return value + self.offset
+
+
+def backward(
+    graph: Graph,
+    start: Mapping[int, Array],
+    relaxations: Mapping[int, Relaxation],
+    arrays: Arrays,
+) -> LinearBound:
+    """A lower bound of ``sum_v start[v] . v`` as a linear function of the flat input.
+
+    ``start`` maps nodes to coefficients of (batch or 1, rows, *shape); ``relaxations`` must hold
+    every nonlinear node that they depend on, with bounds of (batch, *shape).
+    """
+    xp = arrays.xp
+    pending = dict(start)
+    first = next(iter(start.values()))
+    offset = xp.zeros(first.shape[:2], dtype=arrays.dtype, device=arrays.device)
+    inputs: dict[int, Array] = {}
+    for position in reversed(range(max(pending) + 1)):
+        if position not in pending:
+            continue
+        c, node = pending.pop(position), graph.nodes[position]
+        if node.op == "input":
+            inputs[position] = c.reshape((*c.shape[:2], -1))
+            continue
+        op = OPS[node.op]
+        if op.affine is not None:
+            weight = arrays.load(node.consts["weight"].value) if "weight" in node.consts else None
+            if "bias" in node.consts:
+                offset = offset + _dot(c, arrays.load(node.consts["bias"].value), arrays)
+            parts = op.affine.backward(node, c, weight, xp)
+        else:
+            part, gap = _relaxed(c, relaxations[position], arrays)
+            offset, parts = offset + gap, [part]
+        for operand, part in zip(node.inputs, parts, strict=True):
+            pending[operand] = pending[operand] + part if operand in pending else part
+    return LinearBound(_join(graph, inputs, offset, arrays), offset)
+
+
+def _relaxed(c: Array, relaxation: Relaxation, arrays: Arrays) -> tuple[Array, Array]:
+    """Coefficients before a nonlinear node, and what its relaxation adds to the offset."""
+    xp = arrays.xp
+    positive, negative = xp.clip(c, min=0), xp.clip(c, max=0)
+    part = positive * relaxation.lower_slope[:, None] + negative * relaxation.upper_slope[:, None]
+    gap = _rows(positive, relaxation.lower_offset) + _rows(negative, relaxation.upper_offset)
+    return part, gap
+
+
+def _rows(c: Array, offset: Array) -> Array:
+    """(batch, rows): each row's inner product with a (batch, *shape) array."""
+    flat = c.reshape((*c.shape[:2], -1))
+    return (flat @ offset.reshape((offset.shape[0], -1, 1)))[..., 0]
+
+
+def _dot(c: Array, bias: Array, arrays: Arrays) -> Array:
+    """Inner products of (batch, rows, *shape) with one array that broadcasts to ``shape``."""
+    full = arrays.xp.broadcast_to(bias, c.shape[2:]).reshape((-1,))
+    return c.reshape((*c.shape[:2], -1)) @ full
+
+
+def _join(graph: Graph, inputs: Mapping[int, Array], offset: Array, arrays: Arrays) -> Array:
+    """Coefficients on the flat input vector; zero for inputs that nothing reached."""
+    xp, shape = arrays.xp, offset.shape
+    parts = []
+    for port in graph.inputs:
+        part = inputs.get(port.node)
+        if part is None:
+            part = xp.zeros((*shape, port.size), dtype=arrays.dtype, device=arrays.device)
+        parts.append(xp.broadcast_to(part, (*shape, port.size)))
+    return xp.concat(parts, axis=2) if len(parts) > 1 else parts[0]

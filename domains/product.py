@@ -1,0 +1,151 @@
+"""The reduced product of intervals and backward linear bounds: the analysis that search runs.
+
+Every pre-activation is bounded by intervals first; those that matter (a knot, or curvature, inside
+the interval) are bounded again by linear relaxation, and each later step uses the intersection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from absint.domains import interval
+from absint.domains.arrays import Array, Arrays
+from absint.domains.interval import Interval
+from absint.domains.linear import LinearBound, backward
+from absint.domains.relaxation import Relaxation, relax
+from numpy.typing import NDArray
+
+from absint.ir import OPS, Graph, Node, PiecewiseLinear
+
+FloatArray = NDArray[np.float64]
+
+ELEMENT_BUDGET = 1 << 24
+"""Coefficients held at once while intermediate neurons are bounded; rows beyond are a next pass."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """Rows ``inputs . x + outputs . y - bound`` whose minimum is asked for.
+
+    ``inputs`` is (rows, input_size), ``outputs`` (rows, output_size), ``bound`` (rows,).
+    """
+
+    inputs: FloatArray
+    outputs: FloatArray
+    bound: FloatArray
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """``margin`` (batch, rows): lower bounds of the query's rows; ``coefficients`` (batch, rows,
+    input_size) and ``offset``: the linear functions behind them."""
+
+    margin: Array
+    coefficients: Array
+    offset: Array
+
+
+def analyse(graph: Graph, box: Interval, query: Query, arrays: Arrays) -> Analysis:
+    """Bounds the query's rows on a batch of boxes (each (batch, input_size))."""
+    bounds, relaxations = propagate(graph, box, arrays)
+    xp, places = arrays.xp, graph.input_slices()
+    start: dict[int, Array] = {}
+    for node, place in graph.output_slices():
+        part = query.outputs[:, place].reshape((1, -1, *graph.nodes[node].shape))
+        start[node] = start.get(node, 0) + arrays.asarray(part)
+    for node, place in places.items():
+        if query.inputs[:, place].any():
+            part = query.inputs[:, place].reshape((1, -1, *graph.nodes[node].shape))
+            start[node] = start.get(node, 0) + arrays.asarray(part)
+    linear = backward(graph, start, relaxations, arrays)
+    bound = arrays.asarray(query.bound)
+    margin = linear.minimum(box, arrays) - bound
+    if not query.inputs.any():
+        margin = xp.maximum(margin, _interval_margin(graph, bounds, query, arrays) - bound)
+    return Analysis(margin, linear.coefficients, linear.offset - bound)
+
+
+def propagate(
+    graph: Graph, box: Interval, arrays: Arrays
+) -> tuple[list[Interval], dict[int, Relaxation]]:
+    """Bounds of every node, and the relaxation of every nonlinear one, on a batch of boxes."""
+    bounds: list[Interval] = []
+    relaxations: dict[int, Relaxation] = {}
+    refined: set[int] = set()
+    places = graph.input_slices()
+    for position, node in enumerate(graph.nodes):
+        if node.op == "input":
+            ends = (end[:, places[position]].reshape((-1, *node.shape)) for end in box)
+            bounds.append((next(ends), next(ends)))
+            continue
+        if OPS[node.op].univariate is not None:
+            (operand,) = node.inputs
+            if operand not in refined and graph.nodes[operand].op != "input":
+                bounds[operand] = _refine(
+                    graph, operand, node, bounds[operand], box, relaxations, arrays
+                )
+                refined.add(operand)
+            relaxations[position] = relax(node, bounds[operand], arrays)
+        bounds.append(interval.transform(node, [bounds[i] for i in node.inputs], arrays))
+    return bounds, relaxations
+
+
+def _refine(
+    graph: Graph,
+    target: int,
+    consumer: Node,
+    bound: Interval,
+    box: Interval,
+    relaxations: Mapping[int, Relaxation],
+    arrays: Arrays,
+) -> Interval:
+    """``bound`` of node ``target`` intersected with backward linear bounds where that can help."""
+    xp, shape, batch = arrays.xp, graph.nodes[target].shape, box[0].shape[0]
+    lower, upper = (xp.asarray(end.reshape((batch, -1)), copy=True) for end in bound)
+    chosen = np.flatnonzero(arrays.numpy(_curved(consumer, lower, upper, arrays)))
+    widest = max(node.size for node in graph.nodes[: target + 1])
+    step = max(1, ELEMENT_BUDGET // (2 * batch * widest))
+    for begin in range(0, len(chosen), step):
+        some = chosen[begin : begin + step]
+        start = _signed_units(some, lower.shape[1], shape, arrays)
+        value = backward(graph, {target: start}, relaxations, arrays).minimum(box, arrays)
+        lower[:, some] = xp.maximum(lower[:, some], value[:, : len(some)])
+        upper[:, some] = xp.minimum(upper[:, some], -value[:, len(some) :])
+    return lower.reshape((batch, *shape)), upper.reshape((batch, *shape))
+
+
+def _curved(consumer: Node, lower: Array, upper: Array, arrays: Arrays) -> Array:
+    """Which neurons' bounds shape the relaxation, in any element of the batch: (neurons,)."""
+    univariate = OPS[consumer.op].univariate
+    assert univariate is not None
+    facts = univariate.facts(consumer)
+    if isinstance(facts, PiecewiseLinear):
+        inside = [(lower < knot) & (upper > knot) for knot in facts.knots]
+        return sum(inside[1:], inside[0]).any(0)
+    return (lower < upper).any(0)
+
+
+def _signed_units(
+    chosen: NDArray[np.int64], size: int, shape: tuple[int, ...], arrays: Arrays
+) -> Array:
+    """Coefficients (1, 2 k, *shape): the chosen neurons, then their negatives."""
+    units = np.zeros((1, 2 * len(chosen), size))
+    rows = np.arange(len(chosen))
+    units[0, rows, chosen] = 1.0
+    units[0, len(chosen) + rows, chosen] = -1.0
+    return arrays.asarray(units.reshape((1, -1, *shape)))
+
+
+def _interval_margin(graph: Graph, bounds: list[Interval], query: Query, arrays: Arrays) -> Array:
+    """The least value of ``outputs . y`` over the intervals of the outputs, (batch, rows)."""
+    xp = arrays.xp
+    ends = []
+    for side in (0, 1):
+        parts = [bounds[p.node][side].reshape((-1, p.size)) for p in graph.outputs]
+        ends.append(xp.concat(parts, axis=1))
+    rows = arrays.asarray(query.outputs)
+    return LinearBound(rows[None], xp.zeros_like(rows[None, :, 0])).minimum(
+        (ends[0], ends[1]), arrays
+    )
