@@ -10,6 +10,7 @@ and give other weights, which is why the model is kept in the repository: the sp
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def network() -> torch.nn.Sequential:
     """The multi-layer perceptron, on inputs that are already normalised to [-1, 1]."""
     sizes = (len(INPUTS), *HIDDEN)
     layers: list[torch.nn.Module] = []
-    for i, j in zip(sizes, sizes[1:], strict=False):
+    for i, j in itertools.pairwise(sizes):
         layers += [torch.nn.Linear(i, j), torch.nn.ReLU()]
     return torch.nn.Sequential(*layers, torch.nn.Linear(sizes[-1], len(ADVISORIES)))
 
