@@ -13,7 +13,7 @@ import numpy as np
 from absint.domains import interval
 from absint.domains.arrays import Array, Arrays
 from absint.domains.interval import Interval
-from absint.domains.linear import LinearBound, backward
+from absint.domains.linear import backward
 from absint.domains.relaxation import Relaxation, relax
 from numpy.typing import NDArray
 
@@ -49,7 +49,7 @@ class Analysis:
 
 def analyse(graph: Graph, box: Interval, query: Query, arrays: Arrays) -> Analysis:
     """Bounds the query's rows on a batch of boxes (each (batch, input_size))."""
-    bounds, relaxations = propagate(graph, box, arrays)
+    _, relaxations = propagate(graph, box, arrays)
     xp, places = arrays.xp, graph.input_slices()
     start: dict[int, Array] = {}
     for node, place in graph.output_slices():
@@ -62,8 +62,6 @@ def analyse(graph: Graph, box: Interval, query: Query, arrays: Arrays) -> Analys
     linear = backward(graph, start, relaxations, arrays)
     bound = arrays.asarray(query.bound)
     margin = linear.minimum(box, arrays) - bound
-    if not query.inputs.any():
-        margin = xp.maximum(margin, _interval_margin(graph, bounds, query, arrays) - bound)
     return Analysis(margin, linear.coefficients, linear.offset - bound)
 
 
@@ -104,27 +102,33 @@ def _refine(
     """``bound`` of node ``target`` intersected with backward linear bounds where that can help."""
     xp, shape, batch = arrays.xp, graph.nodes[target].shape, box[0].shape[0]
     lower, upper = (xp.asarray(end.reshape((batch, -1)), copy=True) for end in bound)
-    chosen = np.flatnonzero(arrays.numpy(_curved(consumer, lower, upper, arrays)))
+    curved = _curved(consumer, lower, upper, arrays)
+    chosen = np.flatnonzero(arrays.numpy(curved.any(0)))
     widest = max(node.size for node in graph.nodes[: target + 1])
     step = max(1, ELEMENT_BUDGET // (2 * batch * widest))
     for begin in range(0, len(chosen), step):
         some = chosen[begin : begin + step]
         start = _signed_units(some, lower.shape[1], shape, arrays)
         value = backward(graph, {target: start}, relaxations, arrays).minimum(box, arrays)
-        lower[:, some] = xp.maximum(lower[:, some], value[:, : len(some)])
-        upper[:, some] = xp.minimum(upper[:, some], -value[:, len(some) :])
+        low = xp.maximum(lower[:, some], value[:, : len(some)])
+        high = xp.minimum(upper[:, some], -value[:, len(some) :])
+        lower[:, some] = xp.where(curved[:, some], low, lower[:, some])
+        upper[:, some] = xp.where(curved[:, some], high, upper[:, some])
     return lower.reshape((batch, *shape)), upper.reshape((batch, *shape))
 
 
 def _curved(consumer: Node, lower: Array, upper: Array, arrays: Arrays) -> Array:
-    """Which neurons' bounds shape the relaxation, in any element of the batch: (neurons,)."""
+    """Where a neuron's bounds shape its relaxation: (batch, neurons).
+
+    Only those are refined, element by element: a bound must not depend on what else is in the batch.
+    """
     univariate = OPS[consumer.op].univariate
     assert univariate is not None
     facts = univariate.facts(consumer)
     if isinstance(facts, PiecewiseLinear):
         inside = [(lower < knot) & (upper > knot) for knot in facts.knots]
-        return sum(inside[1:], inside[0]).any(0)
-    return (lower < upper).any(0)
+        return sum(inside[1:], inside[0])
+    return lower < upper
 
 
 def _signed_units(
@@ -136,16 +140,3 @@ def _signed_units(
     units[0, rows, chosen] = 1.0
     units[0, len(chosen) + rows, chosen] = -1.0
     return arrays.asarray(units.reshape((1, -1, *shape)))
-
-
-def _interval_margin(graph: Graph, bounds: list[Interval], query: Query, arrays: Arrays) -> Array:
-    """The least value of ``outputs . y`` over the intervals of the outputs, (batch, rows)."""
-    xp = arrays.xp
-    ends = []
-    for side in (0, 1):
-        parts = [bounds[p.node][side].reshape((-1, p.size)) for p in graph.outputs]
-        ends.append(xp.concat(parts, axis=1))
-    rows = arrays.asarray(query.outputs)
-    return LinearBound(rows[None], xp.zeros_like(rows[None, :, 0])).minimum(
-        (ends[0], ends[1]), arrays
-    )

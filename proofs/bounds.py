@@ -76,7 +76,8 @@ class Bounds:
         if node.op == "input":
             return
         batch = self.box[0].shape[0]
-        chosen = np.flatnonzero(function.curved(self.values[target]).any(axis=0))
+        curved = function.curved(self.values[target]).reshape((batch, -1))
+        chosen = np.flatnonzero(curved.any(axis=0))
         lower, upper = (end.reshape((batch, -1)).copy() for end in self.values[target])
         widest = max(n.size for n in self.graph.nodes[: target + 1])
         step = max(1, ELEMENT_BUDGET // (2 * batch * widest))
@@ -84,8 +85,10 @@ class Bounds:
             some = chosen[begin : begin + step]
             start = _signed_units(some, node)
             value = self._backward({target: start}, np.zeros((1, 2 * len(some))))
-            lower[:, some] = np.maximum(lower[:, some], value[:, : len(some)])
-            upper[:, some] = np.minimum(upper[:, some], -value[:, len(some) :])
+            low = np.maximum(lower[:, some], value[:, : len(some)])
+            high = np.minimum(upper[:, some], -value[:, len(some) :])
+            lower[:, some] = np.where(curved[:, some], low, lower[:, some])
+            upper[:, some] = np.where(curved[:, some], high, upper[:, some])
         self.values[target] = (
             lower.reshape((batch, *node.shape)),
             upper.reshape((batch, *node.shape)),

@@ -1,0 +1,242 @@
+"""Branch and bound over one cell: bounds, splits and attacks, until proved, refuted or out of time.
+
+Everything here only proposes. What it leaves behind is a tree whose leaves the checker recomputes;
+a leaf that the checker turns down comes back through ``reopen`` as open work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.domains.arrays import Arrays
+from absint.domains.product import analyse
+from absint.ir import Graph
+from absint.problem import Problem
+from absint.proofs.stream import Rule
+from absint.search.attack import Attack, Counterexample, Runtime
+from absint.search.branching import choose_dimensions
+from absint.search.options import Deadline, SearchOptions, Status
+from absint.search.query import CellQuery, Decision, cell_query
+from absint.search.tree import Frontier, Tree, open_boxes
+
+FloatArray = NDArray[np.float64]
+
+MAX_BATCH = 512
+BATCH_ELEMENTS = 1 << 22
+"""Bounds how many boxes are analysed at once on large networks."""
+SLACK = 1e-9
+"""A leaf is emitted only when its bound clears zero by this share of the outputs' scale: many times
+what the checker's rigorous arithmetic gives away, so that the check does not fail for rounding."""
+DIVE_EVERY = 8
+"""A gradient descent from the most promising boxes runs once in so many batches."""
+DIVE_STARTS = 16
+
+
+@dataclass(frozen=True)
+class _Verdicts:
+    """The analysis of one batch: decisions, and the coefficients of each box's worst row."""
+
+    decision: Decision
+    coefficients: FloatArray
+
+
+class CellSearch:
+    """The open and closed parts of one cell's proof, and the loop that works on them."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        problem: Problem,
+        index: int,
+        arrays: Arrays,
+        runtime: Runtime,
+        options: SearchOptions,
+        tree: Tree | None = None,
+    ) -> None:
+        cell = problem.cells[index]
+        self.graph, self.arrays, self.options = graph, arrays, options
+        self.lower, self.upper = problem.network_box(cell)
+        self.query: CellQuery = cell_query(cell, problem.input_size, problem.output_size)
+        self.tree = Tree() if tree is None else tree
+        self.frontier = open_boxes(self.tree, self.lower, self.upper)
+        self.stuck: list[int] = []
+        self.slack = SLACK * self._scale()
+        self.rng = np.random.default_rng([options.seed, index])
+        self.attack = Attack(
+            graph, cell, index, self.query, arrays, runtime, problem.semantics.dtype
+        )
+        self.batches = 0
+
+    def _scale(self) -> float:
+        """The size of the query's rows at the box's centre and of their constants."""
+        centre = ((self.lower + self.upper) / 2)[None]
+        from absint.ir import evaluate
+
+        y = np.abs(evaluate(self.graph, centre))[0]
+        query = self.query.query
+        rows = np.abs(query.outputs) @ y + np.abs(query.inputs) @ np.abs(centre[0])
+        return float(np.max(rows + np.abs(query.bound), initial=1e-6))
+
+    @property
+    def done(self) -> bool:
+        return not len(self.frontier) and not self.stuck
+
+    def open_nodes(self) -> int:
+        return len(self.frontier) + len(self.stuck)
+
+    def falsify(self) -> Counterexample | None:
+        """The attack before any proof: gradient descent over the whole cell."""
+        return self.attack.descend(self.lower, self.upper, self.rng)
+
+    def run(self, deadline: Deadline) -> Counterexample | None:
+        """Works until nothing is open, a counterexample is found, or time or memory is used up."""
+        started = time.monotonic()
+        with ThreadPoolExecutor(self.options.jobs) as pool:
+            while len(self.frontier) and deadline.left() > 0 and not self._memory_is_short():
+                batch = self._take()
+                verdicts = self._analyse(batch, pool)
+                found = self._settle(batch, verdicts)
+                self.batches += 1
+                if self.options.progress is not None:
+                    self.options.progress(self._status(started))
+                if found is not None:
+                    return found
+        return None
+
+    def reopen(self, leaves: Iterable[int]) -> None:
+        """Takes back leaves (by their place in the proof stream) that the checker turned down."""
+        numbers = self.tree.leaves()
+        for leaf in leaves:
+            self.tree.reopen(numbers[leaf])
+        self.frontier = open_boxes(self.tree, self.lower, self.upper)
+        self.stuck = []
+        self.slack *= 10
+
+    def _take(self) -> Frontier:
+        widest = max(node.size for node in self.graph.nodes)
+        size = max(1, min(MAX_BATCH, BATCH_ELEMENTS // (widest * 8)) * self.options.jobs)
+        crowded = self.frontier.nbytes > self.options.memory // 4
+        return self.frontier.pop(size, newest=crowded)
+
+    def _analyse(self, batch: Frontier, pool: ThreadPoolExecutor) -> _Verdicts:
+        pieces = max(1, min(self.options.jobs, len(batch) // 8))
+        parts = list(
+            pool.map(
+                self._analyse_part,
+                np.array_split(batch.lower, pieces),
+                np.array_split(batch.upper, pieces),
+            )
+        )
+        return _Verdicts(
+            self.query.decide(np.concatenate([margin for margin, _ in parts])),
+            np.concatenate([coefficients for _, coefficients in parts]),
+        )
+
+    def _analyse_part(self, lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, FloatArray]:
+        arrays = self.arrays
+        box = (arrays.asarray(lower), arrays.asarray(upper))
+        with np.errstate(all="ignore"):
+            analysis = analyse(self.graph, box, self.query.query, arrays)
+        margin = arrays.numpy(analysis.margin)
+        worst = self.query.decide(margin).worst
+        shape = (len(lower), *analysis.coefficients.shape[1:])
+        coefficients = np.broadcast_to(arrays.numpy(analysis.coefficients), shape)
+        return margin, coefficients[np.arange(len(lower)), worst]
+
+    def _settle(self, batch: Frontier, verdicts: _Verdicts) -> Counterexample | None:
+        """Closes what the bounds decide, looks for counterexamples in the rest, and splits it."""
+        decision = verdicts.decision
+        empty = decision.emptiness > self.slack
+        safe = ~empty & (decision.score > self.slack)
+        for i in np.flatnonzero(safe):
+            self.tree.close(int(batch.nodes[i]), Rule.SAFE, decision.choices[i].tolist())
+        for i in np.flatnonzero(empty):
+            self.tree.close(int(batch.nodes[i]), Rule.EMPTY, (int(decision.empty[i]),))
+        rest = np.flatnonzero(~safe & ~empty)
+        if not len(rest):
+            return None
+        found = self._probe(batch, verdicts, rest)
+        self._split(batch, verdicts, rest)
+        return found
+
+    def _probe(
+        self, batch: Frontier, verdicts: _Verdicts, rest: NDArray[np.int64]
+    ) -> Counterexample | None:
+        """Tries the corner where each box's linear bound is least, and its centre."""
+        lower, upper = batch.lower[rest], batch.upper[rest]
+        corner = np.where(verdicts.coefficients[rest] > 0, lower, upper)
+        points = np.concatenate([corner, (lower + upper) / 2])
+        distance, found = self.attack.probe(points)
+        if found is None and self.batches % DIVE_EVERY == 0:
+            near = np.argsort(distance, kind="stable")[:DIVE_STARTS]
+            found = self.attack.descend_from(points[near], self.lower, self.upper)
+        return found
+
+    def _split(self, batch: Frontier, verdicts: _Verdicts, rest: NDArray[np.int64]) -> None:
+        lower, upper = batch.lower[rest], batch.upper[rest]
+        dimensions = choose_dimensions(
+            verdicts.coefficients[rest], lower, upper, self.upper - self.lower
+        )
+        stuck = dimensions < 0
+        self.stuck += batch.nodes[rest[stuck]].tolist()
+        rest, dimensions = rest[~stuck], dimensions[~stuck]
+        first = np.array(
+            [
+                self.tree.halve(int(node), int(dimension))
+                for node, dimension in zip(batch.nodes[rest], dimensions, strict=True)
+            ],
+            dtype=np.int64,
+        )
+        self.frontier.push(
+            _halves(batch, rest, dimensions, first, verdicts.decision.score[rest])
+        )
+
+    def _memory_is_short(self) -> bool:
+        return self.batches % 16 == 15 and _resident() > self.options.memory
+
+    def _status(self, started: float) -> Status:
+        lowest = float(self.frontier.score.min(initial=np.inf))
+        nodes = len(self.tree.rules)
+        return Status(
+            nodes, (nodes + 1) // 2 - self.open_nodes(), self.open_nodes(), lowest,
+            time.monotonic() - started,
+        )
+
+
+def _halves(
+    batch: Frontier,
+    rest: NDArray[np.int64],
+    dimensions: NDArray[np.int64],
+    first: NDArray[np.int64],
+    score: FloatArray,
+) -> Frontier:
+    """Both halves of the boxes ``rest``, cut where the proof's HALVE cuts."""
+    rows = np.arange(len(rest))
+    lower, upper = batch.lower[rest], batch.upper[rest]
+    cut = 0.5 * lower[rows, dimensions] + 0.5 * upper[rows, dimensions]
+    below, above = upper.copy(), lower.copy()
+    below[rows, dimensions] = cut
+    above[rows, dimensions] = cut
+    return Frontier(
+        np.concatenate([first, first + 1]),
+        np.concatenate([lower, above]),
+        np.concatenate([below, upper]),
+        np.concatenate([score, score]),
+    )
+
+
+def _resident() -> int:
+    """The process's resident memory in bytes."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def total_open(searches: Sequence[CellSearch]) -> int:
+    return sum(search.open_nodes() for search in searches)

@@ -1,0 +1,51 @@
+"""What a search may use: time, memory, cores, seed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Status:
+    """A moment of a running search, for progress displays."""
+
+    nodes: int
+    closed: int
+    open: int
+    lowest: float
+    """The lowest bound among open boxes: how far the loosest is from being proved."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Limits and choices of one search; the defaults need no thought.
+
+    ``timeout`` is in seconds for one property, its check included; ``memory`` in bytes for the
+    whole process.
+    """
+
+    timeout: float = 300.0
+    memory: int = 8 * GIB
+    jobs: int = 1
+    seed: int = 0
+    device: str = "cpu"
+    progress: Callable[[Status], None] | None = None
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment on the monotonic clock."""
+
+    at: float
+
+    @staticmethod
+    def after(seconds: float) -> Deadline:
+        return Deadline(time.monotonic() + seconds)
+
+    def left(self) -> float:
+        return self.at - time.monotonic()

@@ -1,0 +1,167 @@
+"""The proof as the search builds it: a tree of boxes, of which only the open leaves are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.proofs.stream import Rule, Step, Writer, steps
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_OPEN = Step(Rule.OPEN)
+
+
+@dataclass
+class Tree:
+    """Nodes by number, the root 0; a split's parts are numbered ``child`` and ``child + 1``."""
+
+    rules: list[Step] = field(default_factory=lambda: [_OPEN])
+    child: list[int] = field(default_factory=lambda: [-1])
+
+    def halve(self, node: int, dimension: int) -> int:
+        """Splits an open node at its middle; returns the number of the first part."""
+        first = len(self.rules)
+        self.rules[node] = Step(Rule.HALVE, (dimension,))
+        self.child[node] = first
+        self.rules += [_OPEN, _OPEN]
+        self.child += [-1, -1]
+        return first
+
+    def close(self, node: int, rule: Rule, choices: Sequence[int]) -> None:
+        """Records why an open node is done."""
+        self.rules[node] = Step(rule, tuple(choices))
+
+    def reopen(self, node: int) -> None:
+        self.rules[node] = _OPEN
+
+    def preorder(self) -> Iterator[int]:
+        stack = [0]
+        while stack:
+            node = stack.pop()
+            yield node
+            if self.child[node] >= 0:
+                stack += [self.child[node] + 1, self.child[node]]
+
+    def leaves(self) -> list[int]:
+        """The leaves' numbers, in the order of the proof stream."""
+        return [node for node in self.preorder() if self.child[node] < 0]
+
+    def stream(self) -> bytes:
+        """The proof stream of the tree as it stands, open leaves included."""
+        writer = Writer()
+        for node in self.preorder():
+            step = self.rules[node]
+            if step.rule is Rule.HALVE:
+                writer.halve(step.choices[0])
+            elif step.rule is Rule.SPLIT:
+                assert step.point is not None
+                writer.split(step.choices[0], step.point)
+            elif step.rule is Rule.SAFE:
+                writer.safe(step.choices)
+            elif step.rule is Rule.EMPTY:
+                writer.empty(step.choices[0])
+            else:
+                writer.open()
+        return writer.to_bytes()
+
+    @staticmethod
+    def from_stream(data: bytes, conjunctions: int) -> Tree:
+        """The tree of a proof stream. Raises CertificateError."""
+        tree = Tree([], [])
+        waiting: list[int] = []  # numbers reserved for parts that are still to be read
+        for step in steps(data, conjunctions):
+            if not tree.rules:
+                tree.rules, tree.child, node = [step], [-1], 0
+            else:
+                node = waiting.pop()
+                tree.rules[node] = step
+            if step.rule <= Rule.SPLIT:
+                first = len(tree.rules)
+                tree.child[node] = first
+                tree.rules += [_OPEN, _OPEN]
+                tree.child += [-1, -1]
+                waiting += [first + 1, first]
+        return tree
+
+
+@dataclass
+class Frontier:
+    """Open leaves with their boxes and scores (lower is nearer to the catastrophe).
+
+    Arrays: nodes (n,), lower and upper (n, input_size), score (n,).
+    """
+
+    nodes: IntArray
+    lower: FloatArray
+    upper: FloatArray
+    score: FloatArray
+
+    @staticmethod
+    def empty(size: int) -> Frontier:
+        none = np.empty((0, size))
+        return Frontier(np.empty(0, dtype=np.int64), none, none, np.empty(0))
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def nbytes(self) -> int:
+        return self.nodes.nbytes + self.lower.nbytes + self.upper.nbytes + self.score.nbytes
+
+    def push(self, more: Frontier) -> None:
+        self.nodes = np.concatenate([self.nodes, more.nodes])
+        self.lower = np.concatenate([self.lower, more.lower])
+        self.upper = np.concatenate([self.upper, more.upper])
+        self.score = np.concatenate([self.score, more.score])
+
+    def pop(self, count: int, newest: bool) -> Frontier:
+        """Takes out ``count`` leaves: the newest (depth first), or those of the lowest score."""
+        if len(self) <= count:
+            taken = Frontier(self.nodes, self.lower, self.upper, self.score)
+            self.nodes, self.lower, self.upper, self.score = (
+                part[:0] for part in (self.nodes, self.lower, self.upper, self.score)
+            )
+            return taken
+        chosen = np.zeros(len(self), dtype=bool)
+        if newest:
+            chosen[-count:] = True
+        else:
+            chosen[np.argpartition(self.score, count)[:count]] = True
+        taken = self._select(chosen)
+        rest = self._select(~chosen)
+        self.nodes, self.lower, self.upper, self.score = (
+            rest.nodes,
+            rest.lower,
+            rest.upper,
+            rest.score,
+        )
+        return taken
+
+    def _select(self, mask: NDArray[np.bool_]) -> Frontier:
+        return Frontier(self.nodes[mask], self.lower[mask], self.upper[mask], self.score[mask])
+
+
+def open_boxes(tree: Tree, lower: FloatArray, upper: FloatArray) -> Frontier:
+    """The open leaves of ``tree`` with their boxes, the root being [lower, upper]."""
+    from absint.proofs.stream import leaves
+
+    conjunctions = max((len(s.choices) for s in tree.rules if s.rule is Rule.SAFE), default=0)
+    numbers = tree.leaves()
+    nodes, lows, highs = [], [], []
+    for leaf in leaves(tree.stream(), lower.tolist(), upper.tolist(), conjunctions):
+        if leaf.rule is Rule.OPEN:
+            nodes.append(numbers[leaf.ordinal])
+            lows.append(leaf.lower)
+            highs.append(leaf.upper)
+    shape = (len(nodes), len(lower))
+    return Frontier(
+        np.array(nodes, dtype=np.int64),
+        np.array(lows, dtype=np.float64).reshape(shape),
+        np.array(highs, dtype=np.float64).reshape(shape),
+        np.full(len(nodes), -np.inf),
+    )
