@@ -1,0 +1,143 @@
+"""Emits core ops, keeping the graph short: identities are dropped and index maps composed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from absint.frontends.onnx.values import (
+    Array,
+    Const,
+    MalformedError,
+    NotLoweredError,
+    Shape,
+    Value,
+    Var,
+    broadcast,
+    check_size,
+)
+from absint.ir import Constant, GraphBuilder
+from absint.ir.graph import Attribute
+
+Move = Callable[[Array], Array]
+"""A rearrangement of entries, written once for constants and for index maps."""
+
+_TAKES_BIAS = ("dense", "conv", "scale")
+
+
+@dataclass
+class Emitter:
+    """A graph builder for lowering rules. ``name`` is that of the ONNX node being lowered."""
+
+    builder: GraphBuilder = field(default_factory=GraphBuilder)
+    name: str = ""
+
+    def add(
+        self,
+        op: str,
+        operands: Sequence[Var],
+        attrs: Mapping[str, Attribute] | None = None,
+        consts: Mapping[str, Constant] | None = None,
+    ) -> Var:
+        """One node of the core. Raises ShapeError when its parts do not fit."""
+        node = self.builder.add(
+            op, [v.node for v in operands], attrs=attrs, consts=consts, name=self.name
+        )
+        return Var(node, check_size(self.builder.shape(node)), operands[0].dtype)
+
+    def reshape(self, x: Var, shape: Shape) -> Var:
+        """``x``'s entries in row-major order under another shape."""
+        if shape == x.shape:
+            return x
+        source = self.builder.nodes[x.node]
+        if source.op == "gather" and "bias" not in source.consts:
+            index = source.consts["index"].value.reshape(shape)
+            return self.add("gather", [self._operand(x)], consts={"index": Constant(index)})
+        base = self._operand(x) if source.op == "reshape" else x
+        if base.shape == shape:
+            return base
+        return self.add("reshape", [base], {"shape": tuple(shape)})
+
+    def _operand(self, x: Var) -> Var:
+        """What the one-operand node ``x`` reads."""
+        node = self.builder.nodes[x.node]
+        return Var(node.inputs[0], node.in_shapes[0], x.dtype)
+
+    def gather(self, x: Var, index: Array, fill: float | None = None) -> Var:
+        """``x``'s flat entries at ``index``, of index's shape; -1 reads ``fill`` (default 0)."""
+        if index.size == 0:
+            raise NotLoweredError("an empty tensor that depends on the input")
+        bias = None if fill is None else np.where(index < 0, fill, 0.0)
+        if _is_identity(index, math.prod(x.shape)):
+            return self.reshape(x, tuple(index.shape))
+        source = self.builder.nodes[x.node]
+        if source.op == "reshape":
+            x = self._operand(x)
+        elif source.op == "gather" and "bias" not in source.consts:
+            earlier = source.consts["index"].value.reshape(-1)
+            index = np.where(index < 0, -1, earlier[index])
+            x = self._operand(x)
+        consts = {"index": Constant(index)}
+        if bias is not None and bias.any():
+            consts["bias"] = Constant(bias)
+        return self.add("gather", [x], consts=consts)
+
+    def rearrange(self, value: Value, move: Move) -> Value:
+        """A data movement: ``move`` on a constant's entries, or on a variable's indices."""
+        if isinstance(value, Const):
+            radius = None if value.radius is None else move(value.radius)
+            return Const(move(value.value), value.dtype, radius)
+        index = np.arange(math.prod(value.shape), dtype=np.int64).reshape(value.shape)
+        return self.gather(value, move(index))
+
+    def broadcast(self, value: Value, shape: Shape) -> Value:
+        """``value`` expanded to ``shape``. Raises MalformedError where it does not fit."""
+        if value.shape == shape:
+            return value
+        if broadcast(value.shape, shape) != shape:
+            raise MalformedError(f"shape {value.shape} does not expand to {shape}")
+        return self.rearrange(value, lambda array: np.broadcast_to(array, shape))
+
+    def variable(self, value: Value, anchor: Var) -> Var:
+        """``value`` as a node: a constant becomes an index map that reads nothing of ``anchor``."""
+        if isinstance(value, Var):
+            return value
+        if value.dtype != anchor.dtype:
+            raise MalformedError(f"operands of types {value.dtype} and {anchor.dtype}")
+        index = Constant(np.full(value.shape, -1, dtype=np.int64))
+        return self.add("gather", [anchor], consts={"index": index, "bias": value.ir()})
+
+    def dense(self, x: Var, weight: Const, bias: Const | None = None) -> Var:
+        """``x W + b`` on the last axis."""
+        return self.add("dense", [x], consts=_weights(weight, bias))
+
+    def scale(self, x: Var, weight: Const | None = None, bias: Const | None = None) -> Var:
+        """``w x + b`` elementwise; the constants broadcast to ``x``, never beyond it."""
+        return self.add("scale", [x], consts=_weights(weight, bias))
+
+    def add_bias(self, x: Var, bias: Const, fuse: bool) -> Var:
+        """``x + b``; with ``fuse``, as the bias of the affine node that gave ``x``.
+
+        The node without its bias stays behind unused, and is dropped when the graph is built.
+        """
+        node = self.builder.nodes[x.node]
+        if not fuse or node.op not in _TAKES_BIAS or "bias" in node.consts:
+            return self.scale(x, bias=bias)
+        consts = {**node.consts, "bias": bias.ir()}
+        fused = self.builder.add(
+            node.op, node.inputs, attrs=node.attrs, consts=consts, name=node.name
+        )
+        return Var(fused, x.shape, x.dtype)
+
+
+def _weights(weight: Const | None, bias: Const | None) -> dict[str, Constant]:
+    given = {"weight": weight, "bias": bias}
+    return {name: const.ir() for name, const in given.items() if const is not None}
+
+
+def _is_identity(index: Array, size: int) -> bool:
+    flat = index.reshape(-1)
+    return flat.size == size and bool((flat == np.arange(size)).all())

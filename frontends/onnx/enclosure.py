@@ -1,0 +1,200 @@
+"""Arithmetic on constants: exact where the result is a float64, otherwise an enclosure.
+
+Every operation returns the rounded value with a radius that bounds both its own rounding error and
+what its operands' radii contribute. Rounding errors come from error-free transformations (TwoSum of
+Knuth, TwoProduct of Dekker/Veltkamp; see Ogita, Rump, Oishi, "Accurate sum and dot product", 2005),
+so that an operation whose result is exact keeps radius None. Radii are rounded up after every step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.frontends.onnx.values import Array, Const, FloatArray, broadcast, require
+
+_TINY = np.finfo(np.float64).tiny
+_SPLITTER = 134217729.0  # 2**27 + 1
+_SAFE_LOW, _SAFE_HIGH = 2.0**-450, 2.0**450
+
+
+def _up(x: FloatArray) -> FloatArray:
+    """An upper bound of the non-negative number of which ``x`` is the rounded value.
+
+    The smallest normal number is added because flush-to-zero may be on in the process.
+    """
+    return np.nextafter(x, np.inf) + _TINY
+
+
+def _plus(*terms: FloatArray) -> FloatArray:
+    """An upper bound of a sum of non-negative terms; zero where all are zero."""
+    total = terms[0]
+    for term in terms[1:]:
+        total = np.where(term == 0, total, np.where(total == 0, term, _up(total + term)))
+    return total
+
+
+def _times(a: FloatArray, b: FloatArray) -> FloatArray:
+    """An upper bound of a product of non-negative factors; zero where one is zero."""
+    return np.where((a == 0) | (b == 0), 0.0, _up(a * b))
+
+
+def _over(a: FloatArray, b: FloatArray) -> FloatArray:
+    """An upper bound of ``a / b`` for a not negative and b positive; zero where a is."""
+    return np.where(a == 0, 0.0, _up(a / b))
+
+
+def _radius(c: Const) -> FloatArray:
+    return np.zeros(c.shape) if c.radius is None else c.radius
+
+
+def _make(value: FloatArray, radius: FloatArray, dtype: str) -> Const:
+    require(
+        bool(np.isfinite(value).all() and np.isfinite(radius).all()),
+        "constant arithmetic overflows or divides by zero",
+    )
+    return Const(value, dtype, radius if radius.any() else None)
+
+
+def _sum_error(a: FloatArray, b: FloatArray, s: FloatArray) -> FloatArray:
+    """``|(a + b) - s|`` for ``s = fl(a + b)``, exactly (TwoSum)."""
+    back = s - a
+    return np.abs((a - (s - back)) + (b - back))
+
+
+def _split(a: FloatArray) -> tuple[FloatArray, FloatArray]:
+    high = _SPLITTER * a
+    high = high - (high - a)
+    return high, a - high
+
+
+def _product_error(a: FloatArray, b: FloatArray, p: FloatArray) -> FloatArray:
+    """A bound of ``|a b - p|`` for ``p = fl(a b)``: exact where nothing can under- or overflow."""
+    (ah, al), (bh, bl) = _split(a), _split(b)
+    exact = np.abs(((ah * bh - p) + ah * bl + al * bh) + al * bl)
+    zero = (a == 0) | (b == 0)
+    safe = _safe(a) & _safe(b)
+    return np.where(zero, 0.0, np.where(safe, exact, _ulp(p)))
+
+
+def _safe(a: FloatArray) -> NDArray[np.bool_]:
+    size = np.abs(a)
+    return (size >= _SAFE_LOW) & (size <= _SAFE_HIGH)
+
+
+def _ulp(x: FloatArray) -> FloatArray:
+    """At least the error of a rounding to nearest that gave ``x``."""
+    return np.asarray(np.spacing(np.abs(x)) + _TINY)
+
+
+def negate(a: Const) -> Const:
+    return Const(-a.value, a.dtype, a.radius)
+
+
+def add(a: Const, b: Const) -> Const:
+    """``a + b`` with broadcasting."""
+    with np.errstate(all="ignore"):
+        value = np.asarray(a.value + b.value)
+        error = _sum_error(a.value, b.value, value)
+        return _make(value, _plus(error, _radius(a) + 0 * value, _radius(b)), a.dtype)
+
+
+def subtract(a: Const, b: Const) -> Const:
+    return add(a, negate(b))
+
+
+def multiply(a: Const, b: Const) -> Const:
+    """``a * b`` with broadcasting."""
+    with np.errstate(all="ignore"):
+        value = np.asarray(a.value * b.value)
+        error = _product_error(a.value, b.value, value)
+        if a.radius is None and b.radius is None:
+            return _make(value, error, a.dtype)
+        ra, rb = _radius(a), _radius(b)
+        spread = _plus(_times(np.abs(a.value), rb), _times(np.abs(b.value), ra), _times(ra, rb))
+        return _make(value, _plus(error, spread), a.dtype)
+
+
+def divide(a: Const, b: Const) -> Const:
+    """``a / b`` with broadcasting. Raises MalformedError where ``b`` may be zero.
+
+    With ``q = a / b``: ``(a + da) / (b + db) - q = (da - q db) / (b + db)``.
+    """
+    with np.errstate(all="ignore"):
+        value = np.asarray(a.value / b.value)
+        error = _quotient_error(a.value, b.value, value)
+        if a.radius is None and b.radius is None:
+            return _make(value, error, a.dtype)
+        ra, rb = _radius(a) + 0 * value, _radius(b) + 0 * value
+        room = np.nextafter(np.abs(b.value) - rb, -np.inf) - _TINY
+        require(bool((room > 0).all()), "a constant divisor may be zero")
+        largest = _plus(np.abs(value), error)
+        spread = _plus(ra, _times(largest, rb))
+        return _make(value, _plus(error, _over(spread, room)), a.dtype)
+
+
+def _quotient_error(a: FloatArray, b: FloatArray, q: FloatArray) -> FloatArray:
+    back = q * b
+    exact = (back == a) & (_product_error(q, b, back) == 0)
+    return np.where(exact, 0.0, _ulp(q))
+
+
+def square_root(a: Const) -> Const:
+    """``sqrt(a)``. Raises MalformedError where ``a`` may be negative.
+
+    ``|sqrt(a + da) - sqrt(a)| <= |da| / sqrt(a)``.
+    """
+    with np.errstate(all="ignore"):
+        ra = _radius(a)
+        require(bool((a.value - ra >= 0).all()), "the square root of a negative constant")
+        value = np.asarray(np.sqrt(a.value))
+        back = value * value
+        exact = (back == a.value) & (_product_error(value, value, back) == 0)
+        error = np.where(exact, 0.0, _ulp(value))
+        spread = _over(ra, np.nextafter(value, -np.inf))
+        return _make(value, _plus(error, spread), a.dtype)
+
+
+def matmul(a: Const, b: Const) -> Const:
+    """``a @ b`` for operands of at least two axes, summed one product at a time."""
+    shape = (*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+    total = Const(np.zeros(shape), a.dtype)
+    for k in range(a.shape[-1]):
+        column = _part(a, (..., slice(None), k, None))
+        row = _part(b, (..., k, None, slice(None)))
+        total = add(total, multiply(column, row))
+    return total
+
+
+def _part(c: Const, key: tuple[Any, ...]) -> Const:
+    return Const(c.value[key], c.dtype, None if c.radius is None else c.radius[key])
+
+
+def integer(operation: str, a: Const, b: Const) -> Const:
+    """``a (+, -, *, /) b`` on integer constants; division truncates, as in ONNX.
+
+    Raises MalformedError where the result leaves int64 or a divisor is zero.
+    """
+    x, y = np.asarray(a.value, dtype=object), np.asarray(b.value, dtype=object)
+    require(operation != "/" or bool((y != 0).all()), "integer division by zero")
+    result = np.asarray(_INTEGER[operation](x, y), dtype=object)
+    limit = 1 << 63
+    require(all(-limit <= int(v) < limit for v in result.flat), "integer arithmetic overflows")
+    return Const(result.astype(np.int64), a.dtype)
+
+
+def _truncated(x: Array, y: Array) -> Array:
+    quotient = np.abs(x) // np.abs(y)
+    return np.where((x < 0) == (y < 0), quotient, -quotient)
+
+
+_INTEGER = {
+    "+": lambda x, y: x + y,
+    "-": lambda x, y: x - y,
+    "*": lambda x, y: x * y,
+    "/": _truncated,
+}
+FLOAT = {"+": add, "-": subtract, "*": multiply, "/": divide}
+"""The same four operations on float constants."""

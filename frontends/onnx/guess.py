@@ -1,0 +1,49 @@
+"""Shapes of what unsupported nodes give, so that one pass finds every unsupported node.
+
+Nothing of this reaches a graph: it is only used once the model is known not to lower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from onnx import defs, helper, numpy_helper, shape_inference
+
+from absint.frontends.onnx import ports
+from absint.frontends.onnx.tensors import DTYPES
+from absint.frontends.onnx.values import Const, NotLoweredError, Shape, Unknown, Value, Var
+
+_NUMBERS = {name: number for number, name in DTYPES.items()}
+
+
+def outputs(
+    node: onnx.NodeProto, opset: int, values: Mapping[str, Value | Unknown]
+) -> dict[str, tuple[Shape, str]]:
+    """Shape and element type of those outputs for which ONNX's own inference knows both."""
+    known = {name: values[name] for name in node.input if name in values}
+    types, data = {}, {}
+    for name, value in known.items():
+        if isinstance(value, (Const, Var)):
+            types[name] = helper.make_tensor_type_proto(_NUMBERS[value.dtype], value.shape)
+        if isinstance(value, Const):
+            data[name] = numpy_helper.from_array(value.value.astype(np.dtype(value.dtype)), name)
+    try:
+        schema = defs.get_schema(node.op_type, opset, node.domain)
+        inferred = shape_inference.infer_node_outputs(schema, node, types, data)
+    except (defs.SchemaError, shape_inference.InferenceError, ValueError, RuntimeError, TypeError):
+        return {}
+    found = {name: _whole(name, kind) for name, kind in inferred.items()}
+    return {name: shape for name, shape in found.items() if shape is not None}
+
+
+def _whole(name: str, kind: onnx.TypeProto) -> tuple[Shape, str] | None:
+    try:
+        port = ports.declared(helper.make_value_info(name, kind))
+    except NotLoweredError:
+        return None
+    extents = [extent for extent in port.extents or () if isinstance(extent, int) and extent > 0]
+    if port.extents is None or len(extents) != len(port.extents):
+        return None
+    return tuple(extents), port.dtype

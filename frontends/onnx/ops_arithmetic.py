@@ -1,0 +1,178 @@
+"""Elementwise arithmetic: affine where one side is constant, folded where both are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from absint.frontends.onnx import enclosure
+from absint.frontends.onnx.call import Call
+from absint.frontends.onnx.emit import Emitter
+from absint.frontends.onnx.tensors import dtype_name, from_array
+from absint.frontends.onnx.values import (
+    FLOATS,
+    Const,
+    NotLoweredError,
+    Value,
+    Var,
+    broadcast,
+    integers,
+    number,
+    require,
+)
+
+
+def fold(operation: str, a: Const, b: Const) -> Const:
+    """``a (+, -, *, /) b`` of two constants of one type."""
+    broadcast(a.shape, b.shape)
+    if a.dtype in FLOATS:
+        return enclosure.FLOAT[operation](a, b)
+    require(a.dtype != "bool", "arithmetic on booleans")
+    result = enclosure.integer(operation, a, b)
+    info = np.iinfo(a.dtype)
+    fits = ((result.value >= int(info.min)) & (result.value <= min(int(info.max), 2**63 - 1))).all()
+    require(bool(fits), f"{a.dtype} arithmetic overflows")
+    return result
+
+
+def _operands(call: Call) -> tuple[Value, Value]:
+    a, b = call.value(0), call.value(1)
+    require(a.dtype == b.dtype, f"operands of types {a.dtype} and {b.dtype}")
+    return a, b
+
+
+def plus(emit: Emitter, a: Value, b: Value, fuse: tuple[bool, bool] = (False, False)) -> Value:
+    """``a + b``. ``fuse``: whether the node that gave each operand may take the bias."""
+    if isinstance(a, Const) and isinstance(b, Const):
+        return fold("+", a, b)
+    shape = broadcast(a.shape, b.shape)
+    if isinstance(a, Const):
+        a, b, fuse = b, a, (fuse[1], fuse[0])
+    x = emit.broadcast(a, shape)
+    assert isinstance(x, Var)
+    if isinstance(b, Const):
+        return emit.add_bias(x, b, fuse[0])
+    return _sum(emit, x, b, 1)
+
+
+def _sum(emit: Emitter, x: Var, y: Var, sign: int) -> Var:
+    other = emit.broadcast(y, x.shape)
+    assert isinstance(other, Var)
+    return emit.add("sum", [x, other], {"coefficients": (1, sign)})
+
+
+def add(call: Call) -> Value:
+    a, b = _operands(call)
+    return plus(call.emit, a, b, (call.single_use[0], call.single_use[1]))
+
+
+def subtract(call: Call) -> Value:
+    a, b = _operands(call)
+    if isinstance(b, Const):
+        if isinstance(a, Const):
+            return fold("-", a, b)
+        return plus(call.emit, a, enclosure.negate(b), (call.single_use[0], False))
+    shape = broadcast(a.shape, b.shape)
+    if isinstance(a, Const):
+        y = call.emit.broadcast(b, shape)
+        assert isinstance(y, Var)
+        return call.emit.scale(y, number(-1.0, a.dtype), a)
+    x = call.emit.broadcast(a, shape)
+    assert isinstance(x, Var)
+    return _sum(call.emit, x, b, -1)
+
+
+def times(emit: Emitter, a: Value, b: Value) -> Value:
+    """``a * b``. Raises NotLoweredError for two variables."""
+    if isinstance(a, Const) and isinstance(b, Const):
+        return fold("*", a, b)
+    if isinstance(a, Const):
+        a, b = b, a
+    if isinstance(b, Var):
+        raise NotLoweredError("the product of two tensors that depend on the input")
+    x = emit.broadcast(a, broadcast(a.shape, b.shape))
+    assert isinstance(x, Var)
+    return emit.scale(x, b)
+
+
+def multiply(call: Call) -> Value:
+    return times(call.emit, *_operands(call))
+
+
+def divide(call: Call) -> Value:
+    a, b = _operands(call)
+    if isinstance(b, Var):
+        raise NotLoweredError("division by a tensor that depends on the input")
+    if isinstance(a, Const):
+        return fold("/", a, b)
+    one = Const(np.ones(b.shape), b.dtype)
+    return times(call.emit, a, enclosure.divide(one, b))
+
+
+def negate(call: Call) -> Value:
+    x = call.value()
+    if isinstance(x, Var):
+        return call.emit.scale(x, number(-1.0, x.dtype))
+    if x.dtype in FLOATS:
+        return enclosure.negate(x)
+    return fold("-", Const(np.zeros(x.shape, dtype=np.int64), x.dtype), x)
+
+
+def square_root(call: Call) -> Value:
+    x = call.const(0, "the square root of a tensor")
+    require(x.dtype in FLOATS, f"the square root of {x.dtype}")
+    return enclosure.square_root(x)
+
+
+def reciprocal(call: Call) -> Value:
+    x = call.const(0, "the reciprocal of a tensor")
+    require(x.dtype in FLOATS, f"the reciprocal of {x.dtype}")
+    return enclosure.divide(Const(np.ones(x.shape), x.dtype), x)
+
+
+def identity(call: Call) -> Value:
+    return call.value()
+
+
+def cast(call: Call) -> Value:
+    """Between float types a variable keeps its real value; constants are converted as stored."""
+    target = dtype_name(call.integer("to"))
+    call.ignore("saturate", "round_mode")
+    x = call.value()
+    if isinstance(x, Var):
+        if target not in ("float32", "float64"):
+            raise NotLoweredError(f"conversion of the network's values to {target}")
+        return Var(x.node, x.shape, target)
+    return _convert(x, target)
+
+
+def _convert(x: Const, target: str) -> Const:
+    if x.radius is not None:
+        if target != x.dtype and target != "float64":
+            raise NotLoweredError(f"conversion to {target} of the result of rounding arithmetic")
+        return Const(x.value, target, x.radius)
+    if x.value.dtype.kind == "f" and target not in FLOATS and target != "bool":
+        info = np.iinfo(target)
+        inside = (np.trunc(x.value) >= float(info.min)) & (np.trunc(x.value) <= float(info.max))
+        require(
+            bool((inside & (np.abs(x.value) < 2.0**63)).all()), f"a value does not fit {target}"
+        )
+    with np.errstate(over="ignore"):
+        return from_array(x.value.astype(target), target)
+
+
+def dropout(call: Call) -> Value:
+    """The identity: dropout in inference."""
+    call.ignore("ratio", "seed")
+    if call.opset >= 12 and call.has(2) and bool(call.scalar(2, "training_mode")):
+        raise NotLoweredError("dropout in training mode", "export the model in inference mode")
+    return call.value()
+
+
+def shape(call: Call) -> Value:
+    extents = call.value().shape
+    start, end = call.integer("start", 0), call.integer("end", len(extents))
+    return integers(np.array(extents, dtype=np.int64)[slice(start, end)])
+
+
+def size(call: Call) -> Value:
+    return integers(np.array(int(np.prod(call.value().shape, dtype=np.int64))))
