@@ -1,0 +1,61 @@
+"""What every part of a spec's reader needs: the text, the network, names and units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from absint.frontends.spec.names import Names
+from absint.frontends.spec.scale import Scale
+from absint.frontends.spec.tree import Node, Source
+from absint.frontends.spec.values import Leaves
+from absint.ir import Graph
+from absint.problem import Semantics, Unsupported, UnsupportedError
+from absint.problem.exact import Dtype
+
+MAX_VALUES = 8_000_000
+
+
+@dataclass
+class Context:
+    leaves: Leaves
+    graph: Graph
+    names: Names
+    input_names: tuple[str, ...] | None
+    scale: Scale
+    dtype: Dtype
+    input_values: Literal["rounded", "representable"]
+    counted: int = field(default=0)
+
+    @property
+    def source(self) -> Source:
+        return self.leaves.source
+
+    @property
+    def semantics(self) -> Semantics:
+        return Semantics("real", self.dtype, self.input_values)
+
+    def input_name(self, index: int) -> str:
+        """For messages: ``input 3`` or ``input 3 ('rho')``."""
+        return f"input {index}" + (f" ({self.input_names[index]!r})" if self.input_names else "")
+
+    def count_values(self, node: Node) -> None:
+        """Counts one more box. Raises InputError beyond MAX_VALUES bounds in one spec."""
+        self.counted += 2 * self.graph.input_size
+        if self.counted > MAX_VALUES:
+            raise self.source.error(
+                f"more than {MAX_VALUES} bounds in one spec; verify it in several", node
+            )
+
+
+def input_dtype(graph: Graph) -> Dtype:
+    """The dtype of the network's inputs. Raises UnsupportedError unless it is one float type."""
+    found = {port.dtype for port in graph.inputs}
+    if found == {"float32"}:
+        return "float32"
+    if found == {"float64"}:
+        return "float64"
+    listed = ", ".join(f"{port.name}: {port.dtype}" for port in graph.inputs)
+    raise UnsupportedError(
+        [Unsupported("the model's inputs", listed, "all float32 or all float64 are")]
+    )
