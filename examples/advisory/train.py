@@ -4,7 +4,7 @@
 
 A small aircraft sees another one ahead of it and a network advises the pilot. The network imitates
 ``policy``, the rule that the designers would have liked to fly, which predicts where both aircraft
-will be if nobody turns. About a minute on one core. Another machine's torch may round differently
+will be if nobody turns. Half a minute on one core. Another machine's torch may round differently
 and give other weights, which is why the model is kept in the repository: the specs speak of it.
 """
 
