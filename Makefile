@@ -12,7 +12,9 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 CODE := absint domains frontends proofs
+SCRIPTS := tests examples benchmarks
 TYPECHECK := out/typecheck
+MYPY := $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -36,13 +38,16 @@ lint: $(READY) typecheck ## ruff (lint and formatting) and mypy
 # mypy follows neither the editable install's import hook nor `__path__`, so it would miss the
 # folders that lie beside absint/. A strict editable install would show them, but as a copy of the
 # file list made when it was installed: a file added later would go unchecked, silently. This tree
-# of links has the installed shape, is made anew each time, and links folders, not files.
+# of links has the installed shape, is made anew each time, and links folders, not files. Scripts
+# and tests are no package, so mypy gets them as files, with the root that pytest gives them.
 typecheck: $(READY)
 	rm -rf $(TYPECHECK)
 	mkdir -p $(TYPECHECK)/absint
 	ln -s $(CURDIR)/absint/* $(addprefix $(CURDIR)/,$(filter-out absint,$(CODE))) $(TYPECHECK)/absint
-	cd $(TYPECHECK) && $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml \
-	  --cache-dir $(CURDIR)/.mypy_cache -p absint
+	ln -s $(addprefix $(CURDIR)/,$(SCRIPTS)) $(TYPECHECK)
+	cd $(TYPECHECK) && $(MYPY) -p absint
+	cd $(TYPECHECK) && MYPYPATH=tests $(MYPY) --explicit-package-bases \
+	  $$(find -L $(SCRIPTS) -name '*.py')
 
 bench: $(READY) ## run the benchmarks (long); results go to benchmarks/results/
 	$(BIN)/python benchmarks/run.py
