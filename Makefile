@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 CODE := absint domains frontends proofs
-SCRIPTS := tests examples benchmarks
+SCRIPTS := examples benchmarks
 TYPECHECK := out/typecheck
 MYPY := $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
 
@@ -25,6 +25,7 @@ demo: $(READY) ## verify, falsify and re-check the advisory controller, with a p
 test: lint pytest ## format, lint, types and tests: what CI runs
 
 test-full: $(READY) ## the counts that a release states, logged in benchmarks/results/
+	mkdir -p benchmarks/results
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m full -v -rA --durations=0 \
 	  | tee benchmarks/results/test-full.log
 
@@ -39,15 +40,14 @@ lint: $(READY) typecheck ## ruff (lint and formatting) and mypy
 # folders that lie beside absint/. A strict editable install would show them, but as a copy of the
 # file list made when it was installed: a file added later would go unchecked, silently. This tree
 # of links has the installed shape, is made anew each time, and links folders, not files. Scripts
-# and tests are no package, so mypy gets them as files, with the root that pytest gives them.
+# are no package, so mypy gets them as files.
 typecheck: $(READY)
 	rm -rf $(TYPECHECK)
 	mkdir -p $(TYPECHECK)/absint
 	ln -s $(CURDIR)/absint/* $(addprefix $(CURDIR)/,$(filter-out absint,$(CODE))) $(TYPECHECK)/absint
 	ln -s $(addprefix $(CURDIR)/,$(SCRIPTS)) $(TYPECHECK)
 	cd $(TYPECHECK) && $(MYPY) -p absint
-	cd $(TYPECHECK) && MYPYPATH=tests $(MYPY) --explicit-package-bases \
-	  $$(find -L $(SCRIPTS) -name '*.py')
+	cd $(TYPECHECK) && $(MYPY) --explicit-package-bases $$(find -L $(SCRIPTS) -name '*.py')
 
 bench: $(READY) ## run the benchmarks (long); results go to benchmarks/results/
 	$(BIN)/python benchmarks/run.py

@@ -44,7 +44,9 @@ RULES = {
     "absint.domains": rule(CORE, "numpy array_api_compat", "torch"),
     "absint.domains.lirpa": rule(CORE | {"absint.domains"}, "numpy torch auto_LiRPA"),
     "absint.domains.smt": rule(CORE | {"absint.domains"}, "numpy z3"),
-    "absint.frontends": rule(CORE, "numpy onnx yaml jsonschema", "onnxruntime tokenizers torch"),
+    "absint.frontends": rule(
+        CORE, "numpy onnx google yaml jsonschema", "onnxruntime tokenizers torch"
+    ),
     "absint.ir": rule(frozenset(), "numpy", "networkx"),
     "absint.problem": rule(frozenset(), "numpy"),
     "absint.proofs": rule(CORE, "numpy flint"),
