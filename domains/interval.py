@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from absint.domains.arrays import Array, Arrays
-
 from absint.ir import OPS, Node, PiecewiseLinear
 
 Interval = tuple[Array, Array]

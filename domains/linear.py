@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from absint.domains.arrays import Array, Arrays
 from absint.domains.interval import Interval
 from absint.domains.relaxation import Relaxation
-
 from absint.ir import OPS, Graph
 
 
@@ -21,11 +20,13 @@ from absint.ir import OPS, Graph
 class LinearBound:
     """``coefficients . x + offset`` bounds each row from below on the whole box.
 
-    ``coefficients`` is (batch or 1, rows, input_size), ``offset`` (batch or 1, rows).
+    ``coefficients`` is (batch or 1, rows, input_size), ``offset`` (batch or 1, rows); ``through``
+    holds the coefficients on each nonlinear node that was relaxed on the way.
     """
 
     coefficients: Array
     offset: Array
+    through: Mapping[int, Array]
 
     def minimum(self, box: Interval, arrays: Arrays) -> Array:
         """The least value over each box, (batch, rows)."""
@@ -51,6 +52,7 @@ def backward(
     first = next(iter(start.values()))
     offset = xp.zeros(first.shape[:2], dtype=arrays.dtype, device=arrays.device)
     inputs: dict[int, Array] = {}
+    through: dict[int, Array] = {}
     for position in reversed(range(max(pending) + 1)):
         if position not in pending:
             continue
@@ -65,11 +67,12 @@ def backward(
                 offset = offset + _dot(c, arrays.load(node.consts["bias"].value), arrays)
             parts = op.affine.backward(node, c, weight, xp)
         else:
+            through[position] = c
             part, gap = _relaxed(c, relaxations[position], arrays)
             offset, parts = offset + gap, [part]
         for operand, part in zip(node.inputs, parts, strict=True):
             pending[operand] = pending[operand] + part if operand in pending else part
-    return LinearBound(_join(graph, inputs, offset, arrays), offset)
+    return LinearBound(_join(graph, inputs, offset, arrays), offset, through)
 
 
 def _relaxed(c: Array, relaxation: Relaxation, arrays: Arrays) -> tuple[Array, Array]:

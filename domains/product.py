@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from absint.domains import interval
 from absint.domains.arrays import Array, Arrays
 from absint.domains.interval import Interval
-from absint.domains.linear import backward
-from absint.domains.relaxation import Relaxation, relax
-from numpy.typing import NDArray
-
+from absint.domains.linear import LinearBound, backward
+from absint.domains.relaxation import Relaxation, mean_gap, relax
 from absint.ir import OPS, Graph, Node, PiecewiseLinear
 
 FloatArray = NDArray[np.float64]
@@ -39,17 +39,21 @@ class Query:
 
 @dataclass(frozen=True)
 class Analysis:
-    """``margin`` (batch, rows): lower bounds of the query's rows; ``coefficients`` (batch, rows,
-    input_size) and ``offset``: the linear functions behind them."""
+    """Linear lower bounds of a query's rows on a batch of boxes.
 
-    margin: Array
+    ``coefficients`` (batch or 1, rows, input_size); ``centre`` (batch, rows): the bounds' values
+    at the boxes' centres; ``influence``, like coefficients: how much of the looseness of each
+    bound each input accounts for.
+    """
+
     coefficients: Array
-    offset: Array
+    centre: Array
+    influence: Array
 
 
 def analyse(graph: Graph, box: Interval, query: Query, arrays: Arrays) -> Analysis:
     """Bounds the query's rows on a batch of boxes (each (batch, input_size))."""
-    _, relaxations = propagate(graph, box, arrays)
+    relaxations, looseness = propagate(graph, box, arrays)
     xp, places = arrays.xp, graph.input_slices()
     start: dict[int, Array] = {}
     for node, place in graph.output_slices():
@@ -60,18 +64,19 @@ def analyse(graph: Graph, box: Interval, query: Query, arrays: Arrays) -> Analys
             part = query.inputs[:, place].reshape((1, -1, *graph.nodes[node].shape))
             start[node] = start.get(node, 0) + arrays.asarray(part)
     linear = backward(graph, start, relaxations, arrays)
-    bound = arrays.asarray(query.bound)
-    margin = linear.minimum(box, arrays) - bound
-    return Analysis(margin, linear.coefficients, linear.offset - bound)
+    middle = (box[0] + box[1])[..., None] / 2
+    centre = (linear.coefficients @ middle)[..., 0] + linear.offset - arrays.asarray(query.bound)
+    return Analysis(linear.coefficients, centre, _influence(linear, looseness, box, arrays))
 
 
 def propagate(
     graph: Graph, box: Interval, arrays: Arrays
-) -> tuple[list[Interval], dict[int, Relaxation]]:
-    """Bounds of every node, and the relaxation of every nonlinear one, on a batch of boxes."""
+) -> tuple[dict[int, Relaxation], dict[int, Array]]:
+    """The relaxation of every nonlinear node on a batch of boxes, and its looseness by input."""
     bounds: list[Interval] = []
     relaxations: dict[int, Relaxation] = {}
-    refined: set[int] = set()
+    looseness: dict[int, Array] = {}
+    refined: dict[int, Array] = {}
     places = graph.input_slices()
     for position, node in enumerate(graph.nodes):
         if node.op == "input":
@@ -81,13 +86,15 @@ def propagate(
         if OPS[node.op].univariate is not None:
             (operand,) = node.inputs
             if operand not in refined and graph.nodes[operand].op != "input":
-                bounds[operand] = _refine(
+                bounds[operand], refined[operand] = _refine(
                     graph, operand, node, bounds[operand], box, relaxations, arrays
                 )
-                refined.add(operand)
             relaxations[position] = relax(node, bounds[operand], arrays)
+            if operand in refined:
+                gap = mean_gap(relaxations[position], bounds[operand])
+                looseness[position] = refined[operand] * gap.reshape((gap.shape[0], -1, 1))
         bounds.append(interval.transform(node, [bounds[i] for i in node.inputs], arrays))
-    return bounds, relaxations
+    return relaxations, looseness
 
 
 def _refine(
@@ -98,23 +105,46 @@ def _refine(
     box: Interval,
     relaxations: Mapping[int, Relaxation],
     arrays: Arrays,
-) -> Interval:
-    """``bound`` of node ``target`` intersected with backward linear bounds where that can help."""
+) -> tuple[Interval, Array]:
+    """``bound`` of node ``target`` intersected with backward linear bounds where that can help.
+
+    Also each neuron's dependence on each input: the shares of its linear bounds' widths,
+    (batch, neurons, input_size).
+    """
     xp, shape, batch = arrays.xp, graph.nodes[target].shape, box[0].shape[0]
     lower, upper = (xp.asarray(end.reshape((batch, -1)), copy=True) for end in bound)
     curved = _curved(consumer, lower, upper, arrays)
     chosen = np.flatnonzero(arrays.numpy(curved.any(0)))
     widest = max(node.size for node in graph.nodes[: target + 1])
+    shares = xp.zeros((*lower.shape, box[0].shape[1]), dtype=arrays.dtype, device=arrays.device)
     step = max(1, ELEMENT_BUDGET // (2 * batch * widest))
     for begin in range(0, len(chosen), step):
         some = chosen[begin : begin + step]
         start = _signed_units(some, lower.shape[1], shape, arrays)
-        value = backward(graph, {target: start}, relaxations, arrays).minimum(box, arrays)
+        linear = backward(graph, {target: start}, relaxations, arrays)
+        value = linear.minimum(box, arrays)
         low = xp.maximum(lower[:, some], value[:, : len(some)])
         high = xp.minimum(upper[:, some], -value[:, len(some) :])
         lower[:, some] = xp.where(curved[:, some], low, lower[:, some])
         upper[:, some] = xp.where(curved[:, some], high, upper[:, some])
-    return lower.reshape((batch, *shape)), upper.reshape((batch, *shape))
+        reach = xp.abs(linear.coefficients) * (box[1] - box[0])[:, None]
+        reach = reach[:, : len(some)] + reach[:, len(some) :]
+        total = reach.sum(2)[..., None]
+        shares[:, some] = reach / xp.where(total > 0, total, 1.0)
+    return (lower.reshape((batch, *shape)), upper.reshape((batch, *shape))), shares
+
+
+def _influence(
+    linear: LinearBound, looseness: Mapping[int, Array], box: Interval, arrays: Arrays
+) -> Array:
+    """(batch, rows, input_size): width that each input gives to each bound, directly and through
+    the relaxations that its own width makes loose."""
+    xp = arrays.xp
+    total = xp.abs(linear.coefficients) * (box[1] - box[0])[:, None]
+    for position, c in linear.through.items():
+        if position in looseness:
+            total = total + xp.abs(c.reshape((*c.shape[:2], -1))) @ looseness[position]
+    return total
 
 
 def _curved(consumer: Node, lower: Array, upper: Array, arrays: Arrays) -> Array:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from absint.domains.arrays import Array, Arrays
 from absint.domains.interval import Interval
-
 from absint.ir import OPS, Node, PiecewiseLinear, SShaped
 from absint.ir.slopes import default_slopes
 
@@ -48,3 +47,10 @@ def _largest_gap(node: Node, x: Interval, slope: Array, sign: int, arrays: Array
         touch = sign * (univariate.value(node, point, xp) - slope * point)
         gap = xp.where((x[0] < point) & (x[1] > point), xp.maximum(gap, touch), gap)
     return gap
+
+
+def mean_gap(relaxation: Relaxation, x: Interval) -> Array:
+    """The distance between the two lines at the interval's middle, their mean distance over it."""
+    middle = (x[0] + x[1]) / 2
+    slope = relaxation.upper_slope - relaxation.lower_slope
+    return slope * middle + relaxation.upper_offset - relaxation.lower_offset

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from absint.proofs.arithmetic import TINY, FloatArray, U, gamma, inflate, midpoint_radius
-from absint.proofs.transformers import affine, univariate
-from absint.proofs.transformers.affine import AFFINE_OPS, Interval
-from absint.proofs.transformers.univariate import UNIVARIATE_OPS, Function, Relaxation
 from numpy.typing import NDArray
 
 from absint.ir import OPS, Graph, Node
 from absint.ir.slopes import default_slopes
+from absint.proofs.arithmetic import TINY, FloatArray, U, gamma, inflate, midpoint_radius
+from absint.proofs.transformers import affine, univariate
+from absint.proofs.transformers.affine import AFFINE_OPS, Interval
+from absint.proofs.transformers.univariate import UNIVARIATE_OPS, Function, Relaxation
 
 ELEMENT_BUDGET = 1 << 23
 """Coefficients held at once; more rows are taken in several passes."""
@@ -28,8 +28,8 @@ ELEMENT_BUDGET = 1 << 23
 class Rows:
     """Linear rows ``inputs . x + outputs . y - bound``, as floats with what each is off by.
 
-    ``inputs`` and ``inputs_off`` are (rows, input_size), ``outputs`` and ``outputs_off``
-    (rows, output_size), ``bound`` (rows,) is rounded up.
+    ``inputs`` and ``inputs_off`` are (batch or 1, rows, input_size), ``outputs`` and
+    ``outputs_off`` (batch or 1, rows, output_size), ``bound`` (batch or 1, rows) is rounded up.
     """
 
     inputs: FloatArray
@@ -98,28 +98,29 @@ class Bounds:
         """Lower bounds of each row over each box, (batch, rows)."""
         with np.errstate(all="ignore"):
             start: dict[int, FloatArray] = {}
-            loss = np.zeros((self.box[0].shape[0], len(rows.bound)))
+            loss = np.zeros((self.box[0].shape[0], rows.bound.shape[1]))
             for node, place in self.graph.output_slices():
-                self._start(start, node, rows.outputs[:, place])
-                loss = loss + self._off(node, rows.outputs_off[:, place])
+                self._start(start, node, rows.outputs[..., place])
+                loss = loss + self._off(node, rows.outputs_off[..., place])
             for node, place in self.graph.input_slices().items():
-                if rows.inputs[:, place].any():
-                    self._start(start, node, rows.inputs[:, place])
-                    loss = loss + self._off(node, rows.inputs_off[:, place])
+                if rows.inputs[..., place].any():
+                    self._start(start, node, rows.inputs[..., place])
+                    loss = loss + self._off(node, rows.inputs_off[..., place])
             if not start:
                 return np.broadcast_to(-rows.bound, loss.shape).copy()
             value = self._backward(start, inflate(loss, self.graph.output_size + 4)) - rows.bound
             return np.nextafter(value, -np.inf)
 
     def _start(self, start: dict[int, FloatArray], node: int, part: FloatArray) -> None:
-        part = part.reshape((1, -1, *self.graph.nodes[node].shape))
+        part = part.reshape((*part.shape[:2], *self.graph.nodes[node].shape))
         if node in start:  # two ports of one node: exact only where they do not overlap
             part = _exact_sum(start[node], part)
         start[node] = part
 
     def _off(self, node: int, off: FloatArray) -> FloatArray:
-        reach = self._reach(node).reshape((self.box[0].shape[0], -1))
-        return reach @ off.T
+        return _rows(
+            off.reshape((*off.shape[:2], *self.graph.nodes[node].shape)), self._reach(node)
+        )
 
     def _reach(self, node: int) -> FloatArray:
         return np.maximum(np.abs(self.values[node][0]), np.abs(self.values[node][1]))
@@ -127,7 +128,7 @@ class Bounds:
     def _backward(self, start: Mapping[int, FloatArray], loss: FloatArray) -> FloatArray:
         """Lower bounds, (batch, rows), of ``sum_v start[v] . v`` less ``loss``.
 
-        ``start`` maps nodes to exact coefficients (1, rows, *shape).
+        ``start`` maps nodes to exact coefficients (batch or 1, rows, *shape).
         """
         walk = _Walk(dict(start), np.zeros((1, loss.shape[1])), loss)
         total: FloatArray | float = 0.0

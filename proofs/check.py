@@ -7,22 +7,25 @@ establish (``absint check --model --region`` re-lowers both and compares digests
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
-from absint.proofs.arithmetic import FloatArray, above, nearest
-from absint.proofs.bounds import Bounds, Rows
-from absint.proofs.format import Certificate, CertificateError
-from absint.proofs.stream import Leaf, Rule, leaves
-from absint.proofs.transformers.affine import AFFINE_OPS
-from absint.proofs.transformers.univariate import UNIVARIATE_OPS
 
 from absint.ir import Graph
 from absint.ir import digest as graph_digest
-from absint.problem import Cell, LinearConstraint, Problem, to_json
+from absint.problem import Cell, Problem, to_json
+from absint.proofs.arithmetic import FloatArray
+from absint.proofs.bounds import Bounds
+from absint.proofs.format import Certificate, CertificateError
+from absint.proofs.rows import float_rows, mix
+from absint.proofs.stream import Arity, Leaf, Rule, leaves
+from absint.proofs.transformers.affine import AFFINE_OPS
+from absint.proofs.transformers.univariate import UNIVARIATE_OPS
 
 BATCH = 256
 BATCH_ELEMENTS = 1 << 21
@@ -60,8 +63,11 @@ def check(
     graph: Graph,
     problem: Problem | None = None,
     progress: Progress | None = None,
+    jobs: int = 1,
 ) -> CheckReport:
     """Checks a certificate against a lowered graph and, where given, the problem it must be about.
+
+    ``jobs`` batches of leaves are checked side by side.
 
     Raises:
         CertificateError: the certificate is about another graph or problem, is not well-formed, or
@@ -81,7 +87,7 @@ def check(
             raise CertificateError(f"the checker has no rule for {node.op!r}")
     report = CheckReport()
     for index, cell in enumerate(problem.cells):
-        _check_cell(index, cell, certificate, graph, report, progress)
+        _check_cell(index, cell, certificate, graph, report, progress, jobs)
     return report
 
 
@@ -92,16 +98,14 @@ def _check_cell(
     graph: Graph,
     report: CheckReport,
     progress: Progress | None,
+    jobs: int,
 ) -> None:
     lower, upper = certificate.problem.network_box(cell)
     claims, open_share = _Claims(cell, graph), Fraction(0)
-    stream = leaves(
-        certificate.proofs[index], lower.tolist(), upper.tolist(), len(cell.catastrophe)
-    )
+    stream = leaves(certificate.proofs[index], lower.tolist(), upper.tolist(), Arity.of(cell))
     size = max(1, min(BATCH, BATCH_ELEMENTS // max(node.size for node in graph.nodes)))
-    for batch in _batches(stream, size):
-        closed = [leaf for leaf in batch if leaf.rule is not Rule.OPEN]
-        for leaf, reason in claims.failures(closed):
+    for batch, failures in _side_by_side(claims.failures, _batches(stream, size), jobs):
+        for leaf, reason in failures:
             report.rejected.append(Rejection(index, leaf.ordinal, reason))
         for leaf in batch:
             if leaf.rule is Rule.OPEN:
@@ -118,6 +122,25 @@ def _batches(stream: Iterator[Leaf], size: int) -> Iterator[list[Leaf]]:
         yield batch
 
 
+Failure = tuple[Leaf, str]
+
+
+def _side_by_side(
+    work: Callable[[list[Leaf]], list[Failure]], batches: Iterator[list[Leaf]], jobs: int
+) -> Iterator[tuple[list[Leaf], list[Failure]]]:
+    """Each batch with its failures, in order; no more than ``2 jobs`` batches are held."""
+    waiting: deque[tuple[list[Leaf], Future[list[Failure]]]] = deque()
+    with ThreadPoolExecutor(jobs) as pool:
+        for batch in batches:
+            waiting.append((batch, pool.submit(work, batch)))
+            if len(waiting) >= 2 * jobs:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, future.result()
+
+
 def _share(leaf: Leaf, lower: FloatArray, upper: FloatArray) -> Fraction:
     """The leaf's part of the box's volume, over the dimensions in which the box has width."""
     share = Fraction(1)
@@ -129,56 +152,82 @@ def _share(leaf: Leaf, lower: FloatArray, upper: FloatArray) -> Fraction:
 
 
 class _Claims:
-    """The rows of one cell, and which of them a leaf must hold."""
+    """The rows of one cell, and what each leaf claims about them.
+
+    A claim is a matrix of weights (conjunctions, rows): for each conjunction, a sum of rows with
+    non-negative weights that is positive on the whole box, so that they cannot all hold. SAFE is
+    the case of one row a conjunction, EMPTY that of one row of the region's for all of them.
+    """
 
     def __init__(self, cell: Cell, graph: Graph) -> None:
-        self.graph = graph
-        self.groups = [*cell.catastrophe, cell.constraints]
-        self.starts = np.cumsum([0, *(len(group) for group in self.groups)])
-        flat = [row for group in self.groups for row in group]
-        self.strict = np.array([row.strict for row in flat])
-        self.rows = _rows(flat, graph)
+        self.graph, self.cell = graph, cell
+        self.rows, self.strict = float_rows(cell, graph)
+        sizes = [len(conjunction) for conjunction in cell.catastrophe]
+        region = list(range(sum(sizes), sum(sizes) + len(cell.constraints)))
+        ends = np.cumsum([0, *sizes]).tolist()
+        self.members = [[*range(first, last), *region] for first, last in pairwise(ends)]
+        """The rows that each conjunction may use."""
+        self.region = region
 
-    def failures(self, batch: list[Leaf]) -> Iterator[tuple[Leaf, str]]:
-        """The leaves of the batch whose claim the recomputed bounds do not prove."""
-        well_formed = []
-        for leaf in batch:
-            if self._indices(leaf) is None:
-                yield leaf, "it names a constraint that does not exist"
-            else:
-                well_formed.append(leaf)
-        if not well_formed:
-            return
-        lower = np.array([leaf.lower for leaf in well_formed])
-        upper = np.array([leaf.upper for leaf in well_formed])
-        margin = Bounds(self.graph, lower, upper).minimum(self.rows)
+    def failures(self, batch: list[Leaf]) -> list[Failure]:
+        """The closed leaves of the batch whose claim the recomputed bounds do not prove."""
+        failed: list[Failure] = []
+        for mixed in (False, True):
+            leaves = [
+                leaf
+                for leaf in batch
+                if leaf.rule is not Rule.OPEN and (leaf.rule is Rule.MIX) is mixed
+            ]
+            if leaves:
+                failed += self._mixed(leaves) if mixed else self._single(leaves)
+        return failed
+
+    def _single(self, leaves: list[Leaf]) -> list[Failure]:
+        """SAFE and EMPTY: each conjunction fails by one row."""
+        margin = self._bounds(leaves).minimum(self.rows)
         holds = np.where(self.strict, margin >= 0, margin > 0)
-        for leaf, held, found in zip(well_formed, holds, margin, strict=True):
+        failed = []
+        for leaf, held, found in zip(leaves, holds, margin, strict=True):
             chosen = self._indices(leaf)
-            if not held[chosen].all():
-                worst = float(np.min(found[chosen]))
-                yield leaf, f"its bound does not prove it (margin {worst:.3g})"
+            if chosen is None:
+                failed.append((leaf, "it names a constraint that does not exist"))
+            elif not held[chosen].all():
+                failed.append((leaf, _not_proved(found[chosen])))
+        return failed
 
     def _indices(self, leaf: Leaf) -> list[int] | None:
-        first = len(self.groups) - 1 if leaf.rule is Rule.EMPTY else 0
-        indices = []
-        for offset, choice in enumerate(leaf.choices):
-            if choice >= len(self.groups[first + offset]):
-                return None
-            indices.append(int(self.starts[first + offset]) + choice)
-        return indices
+        groups = [self.region] if leaf.rule is Rule.EMPTY else self.members
+        own = [len(g) for g in groups] if leaf.rule is Rule.EMPTY else self._own
+        if any(choice >= size for choice, size in zip(leaf.choices, own, strict=True)):
+            return None
+        return [group[choice] for group, choice in zip(groups, leaf.choices, strict=True)]
+
+    @property
+    def _own(self) -> list[int]:
+        return [len(conjunction) for conjunction in self.cell.catastrophe]
+
+    def _mixed(self, leaves: list[Leaf]) -> list[Failure]:
+        """MIX: each conjunction fails by a weighted sum of rows."""
+        weights = np.zeros((len(leaves), len(self.members), len(self.strict)))
+        given = np.array([leaf.choices for leaf in leaves], dtype=np.float64)
+        cursor = 0
+        for conjunction, members in enumerate(self.members):
+            weights[:, conjunction, members] = given[:, cursor : cursor + len(members)]
+            cursor += len(members)
+        margin = self._bounds(leaves).minimum(mix(self.rows, weights))
+        strict = ((weights > 0) & self.strict).any(axis=2)
+        holds = np.where(strict, margin >= 0, margin > 0) & (weights > 0).any(axis=2)
+        return [
+            (leaf, _not_proved(found))
+            for leaf, held, found in zip(leaves, holds, margin, strict=True)
+            if not held.all()
+        ]
+
+    def _bounds(self, leaves: list[Leaf]) -> Bounds:
+        lower = np.array([leaf.lower for leaf in leaves])
+        upper = np.array([leaf.upper for leaf in leaves])
+        return Bounds(self.graph, lower, upper)
 
 
-def _rows(constraints: list[LinearConstraint], graph: Graph) -> Rows:
-    """Constraints as float rows whose minimum must be positive for them to fail everywhere."""
-    sides = []
-    for size, side in ((graph.input_size, "inputs"), (graph.output_size, "outputs")):
-        centre, off = np.zeros((len(constraints), size)), np.zeros((len(constraints), size))
-        for row, item in enumerate(constraints):
-            terms = getattr(item, side)
-            if terms:
-                index = [i for i, _ in terms]
-                centre[row, index], off[row, index] = nearest([c for _, c in terms])
-        sides += [centre, off]
-    bound = np.array([above(item.bound) for item in constraints])
-    return Rows(sides[0], sides[1], sides[2], sides[3], bound)
+def _not_proved(margins: FloatArray) -> str:
+    return f"its bound does not prove it (margin {float(np.min(margins)):.3g})"

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from absint.problem import Cell
 from absint.proofs.format import CertificateError
 
 MAX_DEPTH = 10_000
@@ -31,6 +32,9 @@ class Rule(IntEnum):
     """One of the region's own constraints fails on the whole box. Operand: which."""
     OPEN = 4
     """Not decided."""
+    MIX = 5
+    """Every conjunction fails on the whole box, by a weighted sum of its constraints and the
+    region's. Operands: for each conjunction, one byte of weight for each of those constraints."""
 
 
 def middle(lower: float, upper: float) -> float:
@@ -60,6 +64,11 @@ class Writer:
         for choice in choices:
             self._varint(choice)
 
+    def mix(self, weights: Sequence[int]) -> None:
+        """``weights``: for each conjunction, those of its constraints and then of the region's."""
+        self._bytes.append(Rule.MIX)
+        self._bytes += bytes(weights)
+
     def empty(self, constraint: int) -> None:
         self._bytes.append(Rule.EMPTY)
         self._varint(constraint)
@@ -79,27 +88,52 @@ class Writer:
 
 @dataclass(frozen=True)
 class Step:
-    """One rule with its operands; ``choices`` of SAFE, or the one number of another rule."""
+    """One rule with its operands; ``choices`` holds its numbers (of MIX: the weights)."""
 
     rule: Rule
     choices: tuple[int, ...] = ()
     point: float | None = None
 
 
-def steps(data: bytes, conjunctions: int) -> Iterator[Step]:
+@dataclass(frozen=True)
+class Arity:
+    """How many operands a cell's leaves have."""
+
+    conjunctions: int
+    weights: int
+    """The constraints of all conjunctions, and the region's once more for each conjunction."""
+
+    @staticmethod
+    def of(cell: Cell) -> Arity:
+        count = len(cell.catastrophe)
+        own = sum(len(conjunction) for conjunction in cell.catastrophe)
+        return Arity(count, own + count * len(cell.constraints))
+
+    def numbers(self, rule: Rule) -> int:
+        """How many varints follow the byte of ``rule``."""
+        if rule is Rule.SAFE:
+            return self.conjunctions
+        return 0 if rule in (Rule.OPEN, Rule.MIX) else 1
+
+
+def steps(data: bytes, arity: Arity) -> Iterator[Step]:
     """The rules of a stream, in preorder. Raises CertificateError where it is not well-formed."""
     cursor, missing = 0, 1
     while missing:
         if cursor >= len(data):
             raise CertificateError("a proof ends before all parts of its splits are proved")
-        if data[cursor] > Rule.OPEN:
+        if data[cursor] > max(Rule):
             raise CertificateError(f"unknown rule {data[cursor]}")
         rule, cursor = Rule(data[cursor]), cursor + 1
-        count = conjunctions if rule is Rule.SAFE else 0 if rule is Rule.OPEN else 1
         choices = []
-        for _ in range(count):
+        for _ in range(arity.numbers(rule)):
             value, cursor = _read_varint(data, cursor)
             choices.append(value)
+        if rule is Rule.MIX:
+            choices = list(data[cursor : cursor + arity.weights])
+            cursor += arity.weights
+            if cursor > len(data):
+                raise CertificateError("a proof ends inside a list of weights")
         point = None
         if rule is Rule.SPLIT:
             if cursor + 8 > len(data):
@@ -138,7 +172,7 @@ class Leaf:
 
 
 def leaves(
-    data: bytes, lower: Sequence[float], upper: Sequence[float], conjunctions: int
+    data: bytes, lower: Sequence[float], upper: Sequence[float], arity: Arity
 ) -> Iterator[Leaf]:
     """The leaves of a proof of the box [lower, upper], in preorder, in memory that grows with depth.
 
@@ -148,7 +182,7 @@ def leaves(
     low, high = list(lower), list(upper)
     path: list[tuple[int, float, float, float, bool]] = []  # dimension, low, cut, high, in upper?
     ordinal = 0
-    for step in steps(data, conjunctions):
+    for step in steps(data, arity):
         if step.rule <= Rule.SPLIT:
             dimension = step.choices[0]
             cut = _cut(step, dimension, low, high)

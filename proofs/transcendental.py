@@ -6,8 +6,9 @@ No function of the platform's mathematical library is trusted. Derivation: docs/
 from __future__ import annotations
 
 import numpy as np
-from absint.proofs.arithmetic import FloatArray
 from numpy.typing import NDArray
+
+from absint.proofs.arithmetic import FloatArray
 
 Enclosure = tuple[FloatArray, FloatArray]
 """(lower, upper) bounds of a function's values."""

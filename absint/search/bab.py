@@ -7,7 +7,7 @@ a leaf that the checker turns down comes back through ``reopen`` as open work.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from absint.domains.arrays import Arrays
 from absint.domains.product import analyse
-from absint.ir import Graph
+from absint.ir import Graph, evaluate
 from absint.problem import Problem
-from absint.proofs.stream import Rule
+from absint.proofs.stream import Arity
 from absint.search.attack import Attack, Counterexample, Runtime
 from absint.search.branching import choose_dimensions
+from absint.search.mix import Forms
 from absint.search.options import Deadline, SearchOptions, Status
 from absint.search.query import CellQuery, Decision, cell_query
 from absint.search.tree import Frontier, Tree, open_boxes
@@ -40,10 +41,14 @@ DIVE_STARTS = 16
 
 @dataclass(frozen=True)
 class _Verdicts:
-    """The analysis of one batch: decisions, and the coefficients of each box's worst row."""
+    """The analysis of one batch: decisions, and what drives the bound that is furthest from zero.
+
+    ``coefficients`` and ``influence`` are (batch, input_size).
+    """
 
     decision: Decision
     coefficients: FloatArray
+    influence: FloatArray
 
 
 class CellSearch:
@@ -60,11 +65,13 @@ class CellSearch:
         tree: Tree | None = None,
     ) -> None:
         cell = problem.cells[index]
+        self.index = index
         self.graph, self.arrays, self.options = graph, arrays, options
         self.lower, self.upper = problem.network_box(cell)
         self.query: CellQuery = cell_query(cell, problem.input_size, problem.output_size)
+        self.arity = Arity.of(cell)
         self.tree = Tree() if tree is None else tree
-        self.frontier = open_boxes(self.tree, self.lower, self.upper)
+        self.frontier = open_boxes(self.tree, self.lower, self.upper, self.arity)
         self.stuck: list[int] = []
         self.slack = SLACK * self._scale()
         self.rng = np.random.default_rng([options.seed, index])
@@ -76,19 +83,20 @@ class CellSearch:
     def _scale(self) -> float:
         """The size of the query's rows at the box's centre and of their constants."""
         centre = ((self.lower + self.upper) / 2)[None]
-        from absint.ir import evaluate
-
         y = np.abs(evaluate(self.graph, centre))[0]
         query = self.query.query
         rows = np.abs(query.outputs) @ y + np.abs(query.inputs) @ np.abs(centre[0])
         return float(np.max(rows + np.abs(query.bound), initial=1e-6))
 
-    @property
-    def done(self) -> bool:
-        return not len(self.frontier) and not self.stuck
-
-    def open_nodes(self) -> int:
+    def open_leaves(self) -> int:
         return len(self.frontier) + len(self.stuck)
+
+    def closed_leaves(self) -> int:
+        return (len(self.tree.rules) + 1) // 2 - self.open_leaves()
+
+    def lowest(self) -> float:
+        """The lowest bound of an open box: how far the loosest is from being proved."""
+        return float(self.frontier.score.min(initial=np.inf))
 
     def falsify(self) -> Counterexample | None:
         """The attack before any proof: gradient descent over the whole cell."""
@@ -114,7 +122,7 @@ class CellSearch:
         numbers = self.tree.leaves()
         for leaf in leaves:
             self.tree.reopen(numbers[leaf])
-        self.frontier = open_boxes(self.tree, self.lower, self.upper)
+        self.frontier = open_boxes(self.tree, self.lower, self.upper, self.arity)
         self.stuck = []
         self.slack *= 10
 
@@ -134,31 +142,35 @@ class CellSearch:
             )
         )
         return _Verdicts(
-            self.query.decide(np.concatenate([margin for margin, _ in parts])),
-            np.concatenate([coefficients for _, coefficients in parts]),
+            _join([part.decision for part in parts]),
+            np.concatenate([part.coefficients for part in parts]),
+            np.concatenate([part.influence for part in parts]),
         )
 
-    def _analyse_part(self, lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _analyse_part(self, lower: FloatArray, upper: FloatArray) -> _Verdicts:
         arrays = self.arrays
         box = (arrays.asarray(lower), arrays.asarray(upper))
         with np.errstate(all="ignore"):
             analysis = analyse(self.graph, box, self.query.query, arrays)
-        margin = arrays.numpy(analysis.margin)
-        worst = self.query.decide(margin).worst
         shape = (len(lower), *analysis.coefficients.shape[1:])
         coefficients = np.broadcast_to(arrays.numpy(analysis.coefficients), shape)
-        return margin, coefficients[np.arange(len(lower)), worst]
+        influence = np.broadcast_to(arrays.numpy(analysis.influence), shape)
+        forms = Forms(
+            coefficients,
+            np.broadcast_to(arrays.numpy(analysis.centre), shape[:2]),
+            (upper - lower) / 2,
+        )
+        decision = self.query.decide(forms, self.slack)
+        focus = decision.focus[:, None]
+        return _Verdicts(decision, (focus @ coefficients)[:, 0], (focus @ influence)[:, 0])
 
     def _settle(self, batch: Frontier, verdicts: _Verdicts) -> Counterexample | None:
         """Closes what the bounds decide, looks for counterexamples in the rest, and splits it."""
         decision = verdicts.decision
-        empty = decision.emptiness > self.slack
-        safe = ~empty & (decision.score > self.slack)
-        for i in np.flatnonzero(safe):
-            self.tree.close(int(batch.nodes[i]), Rule.SAFE, decision.choices[i].tolist())
-        for i in np.flatnonzero(empty):
-            self.tree.close(int(batch.nodes[i]), Rule.EMPTY, (int(decision.empty[i]),))
-        rest = np.flatnonzero(~safe & ~empty)
+        closed = decision.score > self.slack
+        for i in np.flatnonzero(closed):
+            self.tree.close(int(batch.nodes[i]), decision.rules[i], decision.operands[i])
+        rest = np.flatnonzero(~closed)
         if not len(rest):
             return None
         found = self._probe(batch, verdicts, rest)
@@ -180,9 +192,7 @@ class CellSearch:
 
     def _split(self, batch: Frontier, verdicts: _Verdicts, rest: NDArray[np.int64]) -> None:
         lower, upper = batch.lower[rest], batch.upper[rest]
-        dimensions = choose_dimensions(
-            verdicts.coefficients[rest], lower, upper, self.upper - self.lower
-        )
+        dimensions = choose_dimensions(verdicts.influence[rest], lower, upper)
         stuck = dimensions < 0
         self.stuck += batch.nodes[rest[stuck]].tolist()
         rest, dimensions = rest[~stuck], dimensions[~stuck]
@@ -193,20 +203,28 @@ class CellSearch:
             ],
             dtype=np.int64,
         )
-        self.frontier.push(
-            _halves(batch, rest, dimensions, first, verdicts.decision.score[rest])
-        )
+        self.frontier.push(_halves(batch, rest, dimensions, first, verdicts.decision.score[rest]))
 
     def _memory_is_short(self) -> bool:
         return self.batches % 16 == 15 and _resident() > self.options.memory
 
     def _status(self, started: float) -> Status:
-        lowest = float(self.frontier.score.min(initial=np.inf))
-        nodes = len(self.tree.rules)
         return Status(
-            nodes, (nodes + 1) // 2 - self.open_nodes(), self.open_nodes(), lowest,
+            len(self.tree.rules),
+            self.closed_leaves(),
+            self.open_leaves(),
+            self.lowest(),
             time.monotonic() - started,
         )
+
+
+def _join(parts: list[Decision]) -> Decision:
+    return Decision(
+        np.concatenate([part.score for part in parts]),
+        np.concatenate([part.focus for part in parts]),
+        [rule for part in parts for rule in part.rules],
+        [operands for part in parts for operands in part.operands],
+    )
 
 
 def _halves(
@@ -236,7 +254,3 @@ def _resident() -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)
-
-
-def total_open(searches: Sequence[CellSearch]) -> int:
-    return sum(search.open_nodes() for search in searches)

@@ -1,4 +1,4 @@
-"""A cell's constraints as float rows for the domains, and what margins of those rows decide."""
+"""A cell's constraints as float rows for the domains, and what bounds of those rows decide."""
 
 from __future__ import annotations
 
@@ -9,50 +9,100 @@ from numpy.typing import NDArray
 
 from absint.domains.product import Query
 from absint.problem import Cell, LinearConstraint
+from absint.proofs.stream import Rule
+from absint.search.mix import Forms, best_mix
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Decision:
+    """Per box: ``score`` above zero means that it is safe, with the rule and operands of ``claim``.
+
+    ``focus`` (batch, rows) is the weighted sum of rows that decides the score: of the conjunction
+    that is furthest from being refuted.
+    """
+
+    score: FloatArray
+    focus: FloatArray
+    rules: list[Rule]
+    operands: list[tuple[int, ...]]
+
+
+@dataclass(frozen=True)
 class CellQuery:
     """The rows of one cell: its conjunctions one after another, then the region's constraints.
 
-    A row's minimum above zero over a box means that its constraint fails on the whole box.
-    ``starts[i]`` is the first row of group i; the last group is the region's (it may be empty).
+    A row's minimum above zero over a box means that its constraint fails on the whole box;
+    ``members[i]`` are the rows that may refute conjunction i (its own, then the region's).
     """
 
     query: Query
-    starts: IntArray
+    members: list[IntArray]
+    region: IntArray
 
-    @property
-    def conjunctions(self) -> int:
-        return len(self.starts) - 2
+    def decide(self, forms: Forms, slack: float) -> Decision:
+        """What linear lower bounds of the rows say about each box.
 
-    def decide(self, margin: FloatArray) -> Decision:
-        """What lower bounds ``margin`` (batch, rows) of the rows say about each box."""
-        choices = np.empty((len(margin), self.conjunctions), dtype=np.int64)
-        score = np.full(len(margin), np.inf)
-        worst = np.zeros(len(margin), dtype=np.int64)
-        for group in range(self.conjunctions):
-            part = margin[:, self.starts[group] : self.starts[group + 1]]
-            choices[:, group] = part.argmax(axis=1)
-            best = part.max(axis=1)
-            worse = best < score
-            score = np.where(worse, best, score)
-            worst = np.where(worse, self.starts[group] + choices[:, group], worst)
-        region = margin[:, self.starts[-2] :]
-        empty = region.argmax(axis=1) if region.shape[1] else np.full(len(margin), -1)
-        emptiness = region.max(axis=1) if region.shape[1] else np.full(len(margin), -np.inf)
-        return Decision(score, choices, worst, emptiness, empty)
+        A box that no single row a conjunction settles gets weighted sums of rows, where a
+        conjunction has several.
+        """
+        margin = forms.minimum()
+        choices = np.stack([m[margin[:, m].argmax(axis=1)] for m in self.members], axis=1)
+        found = np.take_along_axis(margin, choices, axis=1)
+        rules = [Rule.SAFE] * len(margin)
+        operands = [self._safe(row) for row in choices]
+        rest = np.flatnonzero(found.min(axis=1) <= slack)
+        focus = _one_hot(choices[np.arange(len(margin)), found.argmin(axis=1)], margin.shape[1])
+        score = found.min(axis=1)
+        for box in rest[self._outside(margin[rest]) > slack]:
+            rules[box] = Rule.EMPTY
+            operands[box] = (int(margin[box, self.region].argmax()),)
+            score[box] = margin[box, self.region].max()
+        rest = rest[score[rest] <= slack]
+        if len(rest) and max(len(m) for m in self.members) > 1:
+            self._mix(forms, rest, rules, operands, score, focus)
+        return Decision(score, focus, rules, operands)
+
+    def _mix(
+        self,
+        forms: Forms,
+        rest: IntArray,
+        rules: list[Rule],
+        operands: list[tuple[int, ...]],
+        score: FloatArray,
+        focus: FloatArray,
+    ) -> None:
+        """Replaces the decision of the boxes ``rest`` by one with weighted sums."""
+        part = forms.take(rest)
+        mixes = [best_mix(part.rows(members)) for members in self.members]
+        margins = np.stack([mix.margin for mix in mixes], axis=1)
+        worst = margins.argmin(axis=1)
+        score[rest] = margins.min(axis=1)
+        for place, box in enumerate(rest):
+            weights = [mix.weights[place] for mix in mixes]
+            rules[box] = Rule.MIX
+            operands[box] = tuple(int(w) for row in weights for w in row)
+            focus[box] = 0.0
+            chosen = weights[worst[place]]
+            focus[box, self.members[worst[place]]] = chosen / max(1, chosen.sum())
+
+    def _safe(self, rows: IntArray) -> tuple[int, ...]:
+        """Rows as the operands of SAFE: places within each conjunction."""
+        return tuple(int(row - m[0]) for row, m in zip(rows, self.members, strict=True))
+
+    def _outside(self, margin: FloatArray) -> FloatArray:
+        if not len(self.region):
+            return np.full(len(margin), -np.inf)
+        best: FloatArray = margin[:, self.region].max(axis=1)
+        return best
 
     def violation(self, margin: FloatArray) -> tuple[FloatArray, IntArray]:
         """At points: how far each is from the catastrophe (<= 0: in it), and the row that says so."""
         distance = np.full(len(margin), np.inf)
         row = np.zeros(len(margin), dtype=np.int64)
-        region = np.arange(self.starts[-2], self.starts[-1])
-        for group in range(self.conjunctions):
-            members = np.concatenate([np.arange(self.starts[group], self.starts[group + 1]), region])
+        for members in self.members:
             furthest = members[margin[:, members].argmax(axis=1)]
             value = margin[np.arange(len(margin)), furthest]
             row = np.where(value < distance, furthest, row)
@@ -60,29 +110,21 @@ class CellQuery:
         return distance, row
 
 
-@dataclass(frozen=True)
-class Decision:
-    """Per box: ``score`` above zero: safe, with ``choices``; ``emptiness`` above zero: empty, by the
-    region's constraint ``empty``. ``worst`` is the row that decides the score."""
-
-    score: FloatArray
-    choices: IntArray
-    worst: IntArray
-    emptiness: FloatArray
-    empty: IntArray
-
-
 def cell_query(cell: Cell, input_size: int, output_size: int) -> CellQuery:
     """The rows of a cell, rounded to float64 (the search needs no more)."""
-    groups = [*cell.catastrophe, cell.constraints]
-    flat = [row for group in groups for row in group]
-    starts = np.cumsum([0, *(len(group) for group in groups)])
+    flat = [row for group in (*cell.catastrophe, cell.constraints) for row in group]
+    ends = np.cumsum([0, *(len(conjunction) for conjunction in cell.catastrophe)])
+    region = np.arange(ends[-1], len(flat))
     query = Query(
         _matrix(flat, "inputs", input_size),
         _matrix(flat, "outputs", output_size),
         np.array([float(row.bound) for row in flat]),
     )
-    return CellQuery(query, starts)
+    members = [
+        np.concatenate([np.arange(first, last), region])
+        for first, last in zip(ends, ends[1:], strict=False)
+    ]
+    return CellQuery(query, members, region)
 
 
 def _matrix(rows: list[LinearConstraint], side: str, size: int) -> FloatArray:
@@ -91,3 +133,9 @@ def _matrix(rows: list[LinearConstraint], side: str, size: int) -> FloatArray:
         for column, coefficient in getattr(row, side):
             matrix[index, column] = float(coefficient)
     return matrix
+
+
+def _one_hot(index: IntArray, size: int) -> FloatArray:
+    hot = np.zeros((len(index), size))
+    hot[np.arange(len(index)), index] = 1.0
+    return hot

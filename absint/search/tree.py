@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.proofs.stream import Rule, Step, Writer, steps
+from absint.proofs.stream import Arity, Rule, Step, Writer, leaves, steps
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -63,6 +63,8 @@ class Tree:
                 writer.split(step.choices[0], step.point)
             elif step.rule is Rule.SAFE:
                 writer.safe(step.choices)
+            elif step.rule is Rule.MIX:
+                writer.mix(step.choices)
             elif step.rule is Rule.EMPTY:
                 writer.empty(step.choices[0])
             else:
@@ -70,11 +72,11 @@ class Tree:
         return writer.to_bytes()
 
     @staticmethod
-    def from_stream(data: bytes, conjunctions: int) -> Tree:
+    def from_stream(data: bytes, arity: Arity) -> Tree:
         """The tree of a proof stream. Raises CertificateError."""
         tree = Tree([], [])
         waiting: list[int] = []  # numbers reserved for parts that are still to be read
-        for step in steps(data, conjunctions):
+        for step in steps(data, arity):
             if not tree.rules:
                 tree.rules, tree.child, node = [step], [-1], 0
             else:
@@ -146,14 +148,11 @@ class Frontier:
         return Frontier(self.nodes[mask], self.lower[mask], self.upper[mask], self.score[mask])
 
 
-def open_boxes(tree: Tree, lower: FloatArray, upper: FloatArray) -> Frontier:
+def open_boxes(tree: Tree, lower: FloatArray, upper: FloatArray, arity: Arity) -> Frontier:
     """The open leaves of ``tree`` with their boxes, the root being [lower, upper]."""
-    from absint.proofs.stream import leaves
-
-    conjunctions = max((len(s.choices) for s in tree.rules if s.rule is Rule.SAFE), default=0)
     numbers = tree.leaves()
     nodes, lows, highs = [], [], []
-    for leaf in leaves(tree.stream(), lower.tolist(), upper.tolist(), conjunctions):
+    for leaf in leaves(tree.stream(), lower.tolist(), upper.tolist(), arity):
         if leaf.rule is Rule.OPEN:
             nodes.append(numbers[leaf.ordinal])
             lows.append(leaf.lower)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from absint.proofs.arithmetic import TINY, FloatArray, down, gamma, inflate, midpoint_radius, up
 
 from absint.ir import OPS, Node
 from absint.ir.affine import AffineRule
+from absint.proofs.arithmetic import TINY, FloatArray, down, gamma, inflate, midpoint_radius, up
 
 Interval = tuple[FloatArray, FloatArray]
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from absint.proofs import transcendental
-from absint.proofs.arithmetic import TINY, FloatArray, U
-from absint.proofs.transcendental import Enclosure
 from numpy.typing import NDArray
 
 from absint.ir import Node
+from absint.proofs import transcendental
+from absint.proofs.arithmetic import TINY, FloatArray, U
+from absint.proofs.transcendental import Enclosure
 
 Interval = tuple[FloatArray, FloatArray]
 

@@ -1,0 +1,193 @@
+"""One property from start to verdict: attack, branch and bound, certificate, independent check.
+
+The search proposes and the checker disposes: ``verified`` is returned here only, and only where
+``CheckReport.accepted`` holds for the bytes that the result carries.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from absint.domains.arrays import Arrays, numpy_arrays, torch_arrays
+from absint.ir import Graph
+from absint.ir import digest as graph_digest
+from absint.problem import InputError, Problem
+from absint.proofs.bounds import Bounds
+from absint.proofs.check import CheckReport, check
+from absint.proofs.format import Certificate
+from absint.proofs.rows import float_rows
+from absint.proofs.stream import Arity
+from absint.search.attack import Counterexample, Runtime
+from absint.search.bab import CellSearch
+from absint.search.options import Deadline, SearchOptions
+from absint.search.result import Effort, Result, Verdict
+from absint.search.tree import Tree
+
+SLICE = 1.0
+"""Seconds of search between two looks at how long the check of what is closed will take."""
+SAMPLE = 64
+"""Boxes on which the checker's speed is measured."""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """The digests (SHA-256, hexadecimal) of the files that a certificate speaks for."""
+
+    model: str
+    spec: str
+
+
+def prove(
+    graph: Graph,
+    problem: Problem,
+    binding: Binding,
+    runtime: Runtime,
+    options: SearchOptions,
+    resume: Certificate | None = None,
+) -> Result:
+    """Verifies one property within ``options.timeout`` seconds, its check included.
+
+    ``resume``: a certificate of the same graph and problem whose open leaves are worked on.
+    Raises InputError for a device that is not there, or a certificate of something else.
+    """
+    started, arrays = time.monotonic(), _arrays(options)
+    cells = [
+        CellSearch(graph, problem, index, arrays, runtime, options, tree)
+        for index, tree in enumerate(_trees(resume, graph, problem))
+    ]
+    proof = _Proof(graph, problem, binding, options, cells, started)
+    found = proof.attack() or proof.branch()
+    while found is None:
+        certificate, report = proof.check()
+        if report.accepted or not report.rejected or proof.left() <= 0:
+            return proof.result(certificate, report)
+        proof.reopen(report)
+        found = proof.branch()
+    return proof.refuted(found)
+
+
+@dataclass
+class _Proof:
+    """The searches of a property's cells, and the clock that they share with the check."""
+
+    graph: Graph
+    problem: Problem
+    binding: Binding
+    options: SearchOptions
+    cells: Sequence[CellSearch]
+    started: float
+    check_seconds: float = 0.0
+    leaf_seconds: float | None = None
+
+    def left(self) -> float:
+        return self.started + self.options.timeout - time.monotonic()
+
+    def attack(self) -> Counterexample | None:
+        return next((found for cell in self.cells if (found := cell.falsify())), None)
+
+    def branch(self) -> Counterexample | None:
+        """Works on the cells in turn, leaving time for the check of what is closed."""
+        for cell in self.cells:
+            while len(cell.frontier):
+                left = self.left() - self._check_estimate(cell)
+                before = cell.batches
+                found = cell.run(Deadline.after(min(SLICE, left)))
+                if found is not None:
+                    return found
+                if cell.batches == before:  # out of time or memory
+                    return None
+        return None
+
+    def check(self) -> tuple[Certificate, CheckReport]:
+        started = time.monotonic()
+        certificate = Certificate(
+            self.binding.model,
+            self.binding.spec,
+            graph_digest(self.graph),
+            self.problem,
+            tuple(cell.tree.stream() for cell in self.cells),
+        )
+        report = check(certificate, self.graph, self.problem, jobs=self.options.jobs)
+        self.check_seconds += time.monotonic() - started
+        return certificate, report
+
+    def reopen(self, report: CheckReport) -> None:
+        """Gives leaves that the checker turned down back to the search."""
+        for index, cell in enumerate(self.cells):
+            rejected = [item.leaf for item in report.rejected if item.cell == index]
+            if rejected:
+                cell.reopen(rejected)
+
+    def result(self, certificate: Certificate, report: CheckReport) -> Result:
+        """``verified`` where the checker accepted, ``unknown`` with its reason where it did not."""
+        verdict = Verdict.VERIFIED if report.accepted else Verdict.UNKNOWN
+        return Result(
+            self.problem,
+            verdict,
+            self._effort(),
+            certificate=certificate.to_bytes(),
+            check=report,
+            reason="" if report.accepted else self._reason(report),
+        )
+
+    def refuted(self, found: Counterexample) -> Result:
+        return Result(self.problem, Verdict.FALSIFIED, self._effort(), counterexample=found)
+
+    def _effort(self) -> Effort:
+        total = time.monotonic() - self.started
+        nodes = sum(len(cell.tree.rules) for cell in self.cells)
+        return Effort(total - self.check_seconds, self.check_seconds, nodes)
+
+    def _reason(self, report: CheckReport) -> str:
+        lowest = min(cell.lowest() for cell in self.cells)
+        bound = f"the loosest bound misses by {-lowest:.3g}" if lowest < 0 else ""
+        near = min(cell.attack.near for cell in self.cells)
+        parts = ["the checker turned down a leaf" if report.rejected else "", bound]
+        if self.left() <= 0:
+            parts.insert(0, f"out of time ({self.options.timeout:g} s)")
+        elif any(len(cell.frontier) for cell in self.cells):
+            parts.insert(0, "out of memory")
+        if any(cell.stuck for cell in self.cells):
+            parts.append("some boxes are too small to split")
+        if near <= 0:
+            parts.append("violated in real arithmetic, not reproduced on the runtime")
+        return "; ".join(part for part in parts if part)
+
+    def _check_estimate(self, cell: CellSearch) -> float:
+        """Seconds that the check of all closed leaves will take, from a measured sample."""
+        if time.monotonic() - self.started < SLICE:
+            return 0.0
+        if self.leaf_seconds is None:
+            self.leaf_seconds = self._measure(cell)
+        closed = sum(cell.closed_leaves() for cell in self.cells)
+        return closed * self.leaf_seconds
+
+    def _measure(self, cell: CellSearch) -> float:
+        started = time.perf_counter()
+        sample = cell.frontier
+        rows, _ = float_rows(self.problem.cells[cell.index], self.graph)
+        bounds = Bounds(self.graph, sample.lower[:SAMPLE], sample.upper[:SAMPLE])
+        bounds.minimum(rows)
+        return (time.perf_counter() - started) / len(sample.nodes[:SAMPLE])
+
+
+def _arrays(options: SearchOptions) -> Arrays:
+    if options.device == "cpu":
+        return numpy_arrays()
+    try:
+        return torch_arrays(options.device)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _trees(resume: Certificate | None, graph: Graph, problem: Problem) -> list[Tree | None]:
+    if resume is None:
+        return [None] * len(problem.cells)
+    if resume.graph != graph_digest(graph) or resume.problem != problem:
+        raise InputError(f"{problem.name}: the certificate to resume is of another proof")
+    return [
+        Tree.from_stream(stream, Arity.of(cell))
+        for stream, cell in zip(resume.proofs, problem.cells, strict=True)
+    ]

@@ -1,0 +1,50 @@
+"""A cell's constraints as float rows with rigorous error, and weighted sums of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.ir import Graph
+from absint.problem import Cell, LinearConstraint
+from absint.proofs.arithmetic import FloatArray, above, gamma, inflate, nearest, up
+from absint.proofs.bounds import Rows
+
+
+def float_rows(cell: Cell, graph: Graph) -> tuple[Rows, NDArray[np.bool_]]:
+    """A cell's rows, the conjunctions' one after another and then the region's, and their strictness.
+
+    A constraint fails everywhere on a box where its row's minimum is positive (strict: not negative).
+    """
+    groups = [*cell.catastrophe, cell.constraints]
+    flat = [row for group in groups for row in group]
+    inputs = _matrix(flat, "inputs", graph.input_size)
+    outputs = _matrix(flat, "outputs", graph.output_size)
+    bound = np.array([[above(item.bound) for item in flat]])
+    return Rows(*inputs, *outputs, bound), np.array([item.strict for item in flat])
+
+
+def _matrix(rows: list[LinearConstraint], side: str, size: int) -> tuple[FloatArray, FloatArray]:
+    centre, off = np.zeros((1, len(rows), size)), np.zeros((1, len(rows), size))
+    for row, item in enumerate(rows):
+        terms = getattr(item, side)
+        if terms:
+            index = [i for i, _ in terms]
+            centre[0, row, index], off[0, row, index] = nearest([c for _, c in terms])
+    return centre, off
+
+
+def mix(rows: Rows, weights: FloatArray) -> Rows:
+    """Weighted sums of rows; ``weights`` (batch, sums, rows) are integers from 0 to 255."""
+    terms = weights.shape[2] + 1
+    inputs, inputs_off = _mixed(rows.inputs, rows.inputs_off, weights, terms)
+    outputs, outputs_off = _mixed(rows.outputs, rows.outputs_off, weights, terms)
+    bound, bound_off = _mixed(rows.bound[..., None], 0 * rows.bound[..., None], weights, terms)
+    return Rows(inputs, inputs_off, outputs, outputs_off, up(bound + bound_off)[..., 0])
+
+
+def _mixed(
+    part: FloatArray, off: FloatArray, weights: FloatArray, terms: int
+) -> tuple[FloatArray, FloatArray]:
+    error = weights @ (off + gamma(terms) * np.abs(part))
+    return weights @ part, inflate(error, 2 * terms)
