@@ -65,10 +65,9 @@ def compare(left: Affine, operator: str, right: Affine) -> Formula:
         return And((compare(left, "<=", right), compare(right, "<=", left)))
     if operator == "!=":
         return Or((compare(left, "<", right), compare(right, "<", left)))
-    gap = left.plus(right.times(Fraction(-1)))
-    return constraint(
-        gap.inputs.items(), gap.outputs.items(), -gap.constant, strict=operator == "<"
-    )
+    inputs = [*left.inputs.items(), *((i, -c) for i, c in right.inputs.items())]
+    outputs = [*left.outputs.items(), *((i, -c) for i, c in right.outputs.items())]
+    return constraint(inputs, outputs, right.constant - left.constant, operator == "<")
 
 
 def argmax_is(group: range, label: int, sign: int = 1) -> Formula:

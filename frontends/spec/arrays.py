@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import lzma
 import math
 import re
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -16,8 +18,6 @@ from numpy.typing import NDArray
 
 from absint.frontends.spec.files import MAX_FILE_BYTES, ReferredFiles
 
-REFERENCE = r"[^\s:\[\]]+\.np[yz](:[^:\[\]]+)?(\[\d+(\s*,\s*\d+)*\])?"
-"""``images.npy``, ``images.npz:key``, ``images.npy[3]``."""
 _PARTS = re.compile(
     r"(?P<file>[^\s:\[\]]+\.np(?P<kind>[yz]))(?::(?P<key>[^:\[\]]+))?"
     r"(?:\[(?P<index>\d+(?:\s*,\s*\d+)*)\])?"
@@ -26,6 +26,8 @@ _MAX_HEADER = 10_000
 _BAD_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
+    struct.error,
     OSError,
     EOFError,
     RuntimeError,  # encrypted

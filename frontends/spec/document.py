@@ -11,7 +11,7 @@ from absint.frontends.spec.catastrophe import KEYS as CONDITION_KEYS
 from absint.frontends.spec.catastrophe import condition_key, read_catastrophe
 from absint.frontends.spec.context import Context, input_dtype
 from absint.frontends.spec.dataset import read_dataset
-from absint.frontends.spec.files import ReferredFiles
+from absint.frontends.spec.files import ReferredFiles, stem
 from absint.frontends.spec.names import KEYWORDS, Names
 from absint.frontends.spec.problems import build_problem
 from absint.frontends.spec.region import Part, finish, read_region
@@ -182,7 +182,7 @@ def _properties(
         name = _name(fields["name"], context) if "name" in fields else stem(path)
         entries = [(name, root, fields)]
     else:
-        _exclude(root, CONDITION_KEYS, "properties", context)
+        _exclude(root, ("name", *CONDITION_KEYS), "properties", context)
         entries = _entries(fields["properties"], path, context)
     problems: list[Problem] = []
     for name, node, entry in entries:
@@ -240,8 +240,3 @@ def _name(node: Node, context: Context) -> str:
             node,
         )
     return name
-
-
-def stem(path: Path) -> str:
-    """``prop_1`` of ``specs/prop_1.vnnlib.gz``."""
-    return Path(path.name.removesuffix(".gz")).stem

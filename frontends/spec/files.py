@@ -19,6 +19,11 @@ def find(path: Path) -> Path:
     return packed if not path.exists() and packed.exists() else path
 
 
+def stem(path: Path) -> str:
+    """``prop_1`` of ``specs/prop_1.vnnlib.gz``."""
+    return Path(path.name.removesuffix(".gz")).stem
+
+
 def read_bytes(path: Path, limit: int) -> bytes:
     """The file's bytes, decompressed where its name ends in ``.gz``.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from absint.frontends.spec.document import read_document, stem
-from absint.frontends.spec.files import ReferredFiles, decode, digest, find, read_bytes
+from absint.frontends.spec.files import ReferredFiles, decode, digest, find, read_bytes, stem
 from absint.frontends.spec.types import Sources, Spec
 from absint.ir import Graph
 from absint.problem import InputError
@@ -35,6 +34,8 @@ def read(path: str | Path, graph: Graph) -> Spec:
 
 
 def _read_yaml(path: Path, graph: Graph) -> Spec:
+    from absint.frontends.spec.document import read_document
+
     data = read_bytes(path, MAX_YAML_BYTES)
     files = ReferredFiles(path.parent)
     document = read_document(decode(data, path), path, graph, files)

@@ -48,7 +48,7 @@ def read_region(node: Node, context: Context, base: Sequence[Interval | None]) -
     """Reads a region: later layers take the place of earlier ones, dimension by dimension.
 
     The layers are ``base``, what speaks of all inputs (``all``, ``center`` with ``eps``, ``lower``
-    with ``upper``), and ranges by name. Each alternative of ``any_of`` goes on top of these.
+    with ``upper``), ranges of tensors, and ranges of values. Each alternative of ``any_of`` goes on top of these.
 
     Raises:
         InputError: with line and column; also where the region is evidently empty.
@@ -108,8 +108,13 @@ def _check_norm(node: Node, context: Context) -> None:
 
 
 def _apply(mapping: Mapping, context: Context, draft: _Draft) -> None:
+    named = [
+        (key, _inputs(mapping.keys[key], context), context.leaves.interval(value, key))
+        for key, value in mapping.values.items()
+        if key not in KEYS
+    ]
     _apply_whole(mapping, context, draft)
-    _apply_names(mapping, context, draft)
+    _apply_names(named, mapping, context, draft)
     if "where" in mapping.values:
         node = mapping.values["where"]
         items = [node] if isinstance(node, Scalar) else context.leaves.items(node, "where")
@@ -156,23 +161,26 @@ def _between(mapping: Mapping, context: Context) -> list[Interval]:
     return [Interval(low, high) for low, high in zip(lower, upper, strict=True)]
 
 
-def _apply_names(mapping: Mapping, context: Context, draft: _Draft) -> None:
-    named: dict[int, str] = {}
-    for key, value in mapping.values.items():
-        if key in KEYS:
-            continue
-        interval = context.leaves.interval(value, key)
-        for index in _inputs(mapping.keys[key], context):
-            if index in named:
+def _apply_names(
+    named: Iterable[tuple[str, range, Interval]], mapping: Mapping, context: Context, draft: _Draft
+) -> None:
+    """Ranges by name: those of whole tensors first, so that single values may differ from them."""
+    tensors: dict[int, str] = {}
+    values: dict[int, str] = {}
+    for key, chosen, interval in named:
+        layer = tensors if len(chosen) > 1 and key.isidentifier() else values
+        for index in chosen:
+            if index in layer:
                 raise context.source.error(
-                    f"{context.input_name(index)} has a range already, by {named[index]!r}",
+                    f"{context.input_name(index)} has a range already, by {layer[index]!r}",
                     mapping.keys[key],
                 )
-            named[index] = key
-            draft.ranges[index] = interval
+            layer[index] = key
+            if layer is values or index not in values:
+                draft.ranges[index] = interval
 
 
-def _inputs(key: Scalar, context: Context) -> Iterable[int]:
+def _inputs(key: Scalar, context: Context) -> range:
     """The inputs that a key such as ``rho``, ``x[3]`` or ``x[0..3]`` names."""
     if key.text.isidentifier() and key.text not in context.names.targets:
         known = [*KEYS, *context.names.targets]

@@ -126,7 +126,15 @@ def parse(text: str, path: Path) -> tuple[Source, Node]:
         problem = " ".join(str(error.problem or error.context).split())
         if mark and text.startswith("\t", mark.index):
             problem = "a tab where only spaces may stand"
+        elif mark and _in_flow(text, mark.index):
+            problem += "; inside [...] and {...}, text with brackets or commas needs quotes"
         raise InputError(f"not well-formed: {problem}", str(path), *place) from error
+
+
+def _in_flow(text: str, position: int) -> bool:
+    """Some bracket of the line is open before ``position``."""
+    before = text[text.rfind("\n", 0, position) + 1 : position]
+    return "[" in before or "{" in before
 
 
 @dataclass

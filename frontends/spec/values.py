@@ -73,10 +73,10 @@ class Leaves:
             raise self.source.error(str(error), node) from error
 
     def integer(self, node: Node, what: str) -> int:
-        value = self.number(node, what)
-        if value.denominator != 1 or value < 0:
+        text = self.text(node, what).strip()
+        if not text.isdecimal() or len(text) > 12:
             raise self.source.error(f"{what} is an integer from 0 up", node)
-        return int(value)
+        return int(text)
 
     def interval(self, node: Node, what: str) -> Interval:
         """``[lower, upper]``, one number, or ``center ± radius``."""

@@ -46,7 +46,7 @@ class _Bounds:
     def add(self, row: LinearConstraint) -> int:
         """Tightens by a constraint on one input, which is returned."""
         index, coefficient = row.inputs[0]
-        end = (row.bound / coefficient, row.strict)
+        end = (row.bound if coefficient == 1 else row.bound / coefficient, row.strict)
         if coefficient > 0:
             self.upper[index] = min(self.upper.get(index, end), end, key=_as_upper)
         else:

@@ -10,6 +10,7 @@ from absint.problem import InputError, Unsupported, UnsupportedError
 
 MAX_DEPTH = 100
 _TOKEN = re.compile(r'[()]|[^\s()\[\]";]+|\[[^\[\]()";]*\]|;[^\n]*|"[^"\n]*"|\S')
+_MARKS = frozenset('()[]";')
 
 Atom = tuple[str, int]
 """The text, and its position in the file. ``X [0, 1]`` is the one atom ``X[0,1]``."""
@@ -51,8 +52,10 @@ class Text:
         """The top-level forms. Raises InputError."""
         stack: list[Form] = []
         for match in _TOKEN.finditer(self.text):
-            token, start = match.group(), match.start()
-            if token == "(":
+            token, start = match[0], match.start()
+            if stack and token[0] not in _MARKS:
+                stack[-1].append((token, start))
+            elif token == "(":
                 if len(stack) >= MAX_DEPTH:
                     raise self.error(f"nested more than {MAX_DEPTH} deep", start)
                 stack.append(Form(start))
@@ -70,10 +73,10 @@ class Text:
                 raise self.error(f"expected '(', found {token!r}", start)
             elif token[0] == "[" and len(token) > 1:
                 self._attach(stack[-1], token, start)
-            elif len(token) == 1 and token in '[]"':
+            elif len(token) == 1:
                 raise self.error(f"unmatched {token!r}", start)
             else:
-                stack[-1].append((token, start))
+                raise self.unsupported(f"string {token}", start)
         if stack:
             raise self.error("this '(' is not closed", stack[-1])
 
