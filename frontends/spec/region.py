@@ -48,7 +48,8 @@ def read_region(node: Node, context: Context, base: Sequence[Interval | None]) -
     """Reads a region: later layers take the place of earlier ones, dimension by dimension.
 
     The layers are ``base``, what speaks of all inputs (``all``, ``center`` with ``eps``, ``lower``
-    with ``upper``), ranges of tensors, and ranges of values. Each alternative of ``any_of`` goes on top of these.
+    with ``upper``), ranges of tensors, and ranges of values. Each alternative of ``any_of`` goes on
+    top of these.
 
     Raises:
         InputError: with line and column; also where the region is evidently empty.

@@ -1,7 +1,7 @@
 """The ten examples of docs/spec.md are read as they stand there, and mean what they say."""
 
 import re
-from fractions import Fraction as F
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from absint.frontends.spec import Spec, read
 from absint.ir import Graph, Port
 from absint.problem import constraint
 
+F = Fraction
 _DOCS = Path(__file__).parents[3] / "docs" / "spec.md"
 _EXAMPLE = re.compile(r"^### (\d+)\. .*?\n\nNetwork: (.*?)\n\n```yaml\n(.*?)^```", re.M | re.S)
 _SHAPED = re.compile(r"`([^`]+)` \[([\d, ]+)\]")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import operator
+import re
 from dataclasses import dataclass
-from fractions import Fraction as F
+from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from absint.frontends.spec import read
@@ -21,6 +22,7 @@ from absint.frontends.spec.tokens import ExpressionError
 from absint.ir import Graph, Port
 from absint.problem import InputError
 
+F = Fraction
 GRAPH = Graph((), (Port("state", 0, (1, 3)),), (Port("score", 1, (1, 4)),))
 NAMES = Names.of(GRAPH, ["a", "b", "c"], ["p", "q", "r", "s"])
 _RELATIONS = {
@@ -148,9 +150,8 @@ def test_always_is_the_negation_of_never(case: Case, point: Point) -> None:
             path.write_text(f'{head}{key}: "{case.text}"\n')
             try:
                 cell = read(path, GRAPH).properties[0].cells[0]
-            except InputError as error:
-                assert "this" in str(error)
-                return
+            except InputError:  # no output in it, or evidently always or never true
+                reject()
             verdicts.append(any(all(a.holds(*point) for a in row) for row in cell.catastrophe))
     assert verdicts == [_truth(case, point), not _truth(case, point)]
 
@@ -213,7 +214,6 @@ def test_ties_precedence_and_arithmetic(text: str, y: tuple[int, ...], expected:
     ],
 )
 def test_mistakes_have_their_column(text: str, offset: int | None, message: str) -> None:
-    with pytest.raises(ExpressionError, match=".*") as caught:
+    with pytest.raises(ExpressionError, match=re.escape(message)) as caught:
         _parse(text)
-    assert message in str(caught.value)
     assert offset is None or caught.value.offset == offset
