@@ -90,7 +90,7 @@ class OnnxRuntime:
 
     def _row(self, feeds: dict[str, NDArray[Any]], row: int) -> FloatArray:
         try:
-            outputs = self._call({name: value[row] for name, value in feeds.items()})
+            outputs = self._call({name: np.asarray(value[row]) for name, value in feeds.items()})
         except Exception as error:  # its exceptions share no base class of their own
             raise InputError(f"onnxruntime fails: {_line(error)}") from error
         flat = np.concatenate([np.asarray(y, dtype=np.float64).reshape(-1) for y in outputs])

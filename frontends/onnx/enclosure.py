@@ -8,15 +8,25 @@ so that an operation whose result is exact keeps radius None. Radii are rounded 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.frontends.onnx.values import Array, Const, FloatArray, broadcast, require
+from absint.frontends.onnx.values import (
+    Array,
+    Const,
+    FloatArray,
+    NotLoweredError,
+    broadcast,
+    require,
+)
 
 _TINY = np.finfo(np.float64).tiny
 _SPLITTER = 134217729.0  # 2**27 + 1
+MAX_PRODUCTS = 1 << 28
+"""How much work a product of two constant matrices may be."""
 _SAFE_LOW, _SAFE_HIGH = 2.0**-450, 2.0**450
 
 
@@ -161,7 +171,10 @@ def matmul(a: Const, b: Const) -> Const:
     """``a @ b`` for operands of at least two axes, summed one product at a time."""
     shape = (*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
     total = Const(np.zeros(shape), a.dtype)
-    for k in range(a.shape[-1]):
+    terms = a.shape[-1]
+    if terms * max(total.value.size, 1 << 10) > MAX_PRODUCTS:
+        raise NotLoweredError(f"a product of constant matrices that sums {terms} terms")
+    for k in range(terms):
         column = _part(a, (..., slice(None), k, None))
         row = _part(b, (..., k, None, slice(None)))
         total = add(total, multiply(column, row))
@@ -175,26 +188,29 @@ def _part(c: Const, key: tuple[Any, ...]) -> Const:
 def integer(operation: str, a: Const, b: Const) -> Const:
     """``a (+, -, *, /) b`` on integer constants; division truncates, as in ONNX.
 
-    Raises MalformedError where the result leaves int64 or a divisor is zero.
+    Raises MalformedError where a divisor is zero, or a result's size reaches ``MAX_INTEGER``.
     """
-    x, y = np.asarray(a.value, dtype=object), np.asarray(b.value, dtype=object)
-    require(operation != "/" or bool((y != 0).all()), "integer division by zero")
-    result = np.asarray(_INTEGER[operation](x, y), dtype=object)
-    limit = 1 << 63
-    require(all(-limit <= int(v) < limit for v in result.flat), "integer arithmetic overflows")
-    return Const(result.astype(np.int64), a.dtype)
+    require(operation != "/" or bool((b.value != 0).all()), "integer division by zero")
+    exact, wide = _INTEGER[operation]
+    check_integers(np.asarray(wide(a.value.astype(np.float64), b.value.astype(np.float64))))
+    return Const(np.asarray(exact(a.value, b.value)), a.dtype)
+
+
+def check_integers(wide: FloatArray) -> None:
+    """Raises MalformedError unless integers of which these are rounded values fit int64."""
+    require(bool((np.abs(wide) < MAX_INTEGER).all()), "integer arithmetic overflows")
 
 
 def _truncated(x: Array, y: Array) -> Array:
-    quotient = np.abs(x) // np.abs(y)
-    return np.where((x < 0) == (y < 0), quotient, -quotient)
+    return np.asarray(x // y + ((x % y != 0) & ((x < 0) != (y < 0))))
 
 
-_INTEGER = {
-    "+": lambda x, y: x + y,
-    "-": lambda x, y: x - y,
-    "*": lambda x, y: x * y,
-    "/": _truncated,
+MAX_INTEGER = 2.0**62
+_INTEGER: dict[str, tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]] = {
+    "+": (np.add, np.add),
+    "-": (np.subtract, np.subtract),
+    "*": (np.multiply, np.multiply),
+    "/": (_truncated, np.divide),
 }
 FLOAT = {"+": add, "-": subtract, "*": multiply, "/": divide}
 """The same four operations on float constants."""

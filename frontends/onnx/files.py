@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from absint.frontends.onnx.call import printable
 from absint.frontends.onnx.tensors import dtype_name
@@ -73,7 +73,19 @@ def parse(data: bytes) -> onnx.ModelProto:
     except DecodeError as error:
         raise MalformedError("not an ONNX model: the file is damaged or truncated") from error
     require(model.HasField("graph"), "not an ONNX model: there is no graph in it")
+    _check_text(model)
     return model
+
+
+def _check_text(message: Message) -> None:
+    """Raises MalformedError for a string that is not UTF-8; protobuf hands it over as bytes."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            texts = [value] if isinstance(value, (str, bytes)) else value
+            require(all(isinstance(t, str) for t in texts), f"a {field.name} that is not UTF-8")
+        elif field.type == field.TYPE_MESSAGE:
+            for part in [value] if isinstance(value, Message) else value:
+                _check_text(part)
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
@@ -119,9 +131,9 @@ def _external(tensor: onnx.TensorProto, folder: Path) -> bytes:
     offset = _count(entries.get("offset", "0"))
     require(min(tensor.dims, default=0) >= 0, "a negative extent")
     expected = math.prod(tensor.dims) * np.dtype(dtype_name(tensor.data_type)).itemsize
-    length = _count(entries.get("length", str(expected)))
-    require(length == expected, f"external data of {length} bytes, where {expected} are needed")
     require(expected <= MAX_BYTES, f"external data of more than {MAX_BYTES} bytes")
+    length = _count(entries["length"]) if "length" in entries else expected
+    require(length == expected, f"external data of {length} bytes, where {expected} are needed")
     with _regular(path) as file:
         file.seek(offset)
         data = file.read(expected)

@@ -13,7 +13,7 @@ from onnx import defs, helper, numpy_helper, shape_inference
 
 from absint.frontends.onnx import ports
 from absint.frontends.onnx.tensors import DTYPES
-from absint.frontends.onnx.values import Const, NotLoweredError, Shape, Unknown, Value, Var
+from absint.frontends.onnx.values import Const, NotLoweredError, Shape, Unknown, Value
 
 _NUMBERS = {name: number for number, name in DTYPES.items()}
 
@@ -22,11 +22,12 @@ def outputs(
     node: onnx.NodeProto, opset: int, values: Mapping[str, Value | Unknown]
 ) -> dict[str, tuple[Shape, str]]:
     """Shape and element type of those outputs for which ONNX's own inference knows both."""
-    known = {name: values[name] for name in node.input if name in values}
     types, data = {}, {}
-    for name, value in known.items():
-        if isinstance(value, (Const, Var)):
-            types[name] = helper.make_tensor_type_proto(_NUMBERS[value.dtype], value.shape)
+    for name in filter(None, node.input):
+        value = values[name]
+        if isinstance(value, Unknown):
+            return {}
+        types[name] = helper.make_tensor_type_proto(_NUMBERS[value.dtype], value.shape)
         if isinstance(value, Const):
             data[name] = numpy_helper.from_array(value.value.astype(np.dtype(value.dtype)), name)
     try:

@@ -131,6 +131,7 @@ def _node(walk: Walk, node: onnx.NodeProto, where: str) -> None:
             if not walk.found:
                 raise  # afterwards the cause may be a stand-in's shape
         for name, value in zip(node.output, outputs or walk.stand_ins(node), strict=False):
+            walk.count(value)
             if name:
                 walk.define(name, value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from absint.frontends.onnx.call import Call
+from absint.frontends.onnx.enclosure import check_integers
 from absint.frontends.onnx.tensors import constant as read
 from absint.frontends.onnx.tensors import from_array
 from absint.frontends.onnx.values import (
@@ -87,9 +88,10 @@ def reduce_prod(call: Call) -> Value:
     require(not call.integer("noop_with_empty_axes", 0), "noop_with_empty_axes")
     if axes and len(axes) != len(x.shape):
         raise NotLoweredError("a product over some of the axes")
-    product = int(np.prod(x.value.astype(object)))
-    require(-(1 << 63) <= product < 1 << 63, "integer arithmetic overflows")
-    return integers(np.full((1,) * len(x.shape) if keep else (), product), x.dtype)
+    with np.errstate(all="ignore"):
+        check_integers(np.asarray(np.prod(x.value.astype(np.float64))))
+    shape = (1,) * len(x.shape) if keep else ()
+    return integers(np.full(shape, np.prod(x.value)), x.dtype)
 
 
 def _exact(call: Call, index: int) -> Const:

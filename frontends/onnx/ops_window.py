@@ -72,6 +72,8 @@ def _automatic(plain: Window, mode: str) -> Window:
     if mode == "VALID":
         return plain
     require(mode in ("SAME_UPPER", "SAME_LOWER"), "there is no such auto_pad")
+    if max(plain.dilations) > 1:
+        raise NotLoweredError(f"auto_pad={mode} with dilations", "onnxruntime refuses it too")
     begins, ends = [], []
     for n, s, reach in zip(plain.space, plain.strides, plain.reach, strict=True):
         total = max((-(-n // s) - 1) * s + reach - n, 0)

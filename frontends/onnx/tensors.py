@@ -63,6 +63,9 @@ def from_array(array: np.ndarray[Any, Any], dtype: str) -> Const:
     if array.dtype.kind == "f":
         exact = array.astype(np.float64)
         require(bool(np.isfinite(exact).all()), "the tensor holds NaN or infinity")
+        stored = np.ascontiguousarray(array).view(f"u{array.itemsize}")
+        kept = (exact != 0) == (stored << stored.dtype.type(1) != 0)
+        require(bool(kept.all()), "this process takes subnormal numbers for zero")
         return Const(exact, dtype)
     if array.dtype.kind == "b":
         return Const(array.astype(np.bool_), dtype)

@@ -17,6 +17,8 @@ Shape = tuple[int, ...]
 FLOATS = ("float16", "float32", "float64")
 MAX_ELEMENTS = 1 << 27
 """No tensor that lowering makes is larger (1 GiB of float64)."""
+MAX_TOTAL = 1 << 28
+"""Nor are all that a model's nodes give, together: a small file may not fill the memory."""
 
 
 class MalformedError(ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from absint.frontends.onnx import guess, ports
 from absint.frontends.onnx.call import printable
 from absint.frontends.onnx.emit import Emitter
 from absint.frontends.onnx.values import (
+    MAX_TOTAL,
     MalformedError,
     NotLoweredError,
     Shape,
@@ -49,6 +51,8 @@ class Walk:
     found: list[Unsupported] = field(default_factory=list)
     declared: dict[str, ports.Declared] = field(default_factory=dict)
     uses: Counter[str] = field(default_factory=Counter)
+    entries: int = 0
+    """How many numbers the nodes lowered so far have given."""
 
     def declare(self) -> None:
         """Notes what definitions will be held to, and how often each tensor is read."""
@@ -68,6 +72,11 @@ class Walk:
         if name in self.declared and not isinstance(value, Unknown):
             ports.check(self.declared[name], value)
         self.values[name] = value
+
+    def count(self, value: Value | Unknown) -> None:
+        """Adds up the sizes of what nodes give. Raises MalformedError beyond MAX_TOTAL."""
+        self.entries += 0 if isinstance(value, Unknown) else math.prod(value.shape)
+        require(self.entries <= MAX_TOTAL, f"tensors of more than {MAX_TOTAL} numbers so far")
 
     def unsupported(self, where: str, error: NotLoweredError) -> None:
         self.found.append(Unsupported(where, error.what, error.hint))

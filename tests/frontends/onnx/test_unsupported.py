@@ -1,0 +1,142 @@
+"""What is valid but not supported is named, all of it at once, before anything is computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from onnxmodels import model, saved, single, var, whole
+
+from absint.frontends.onnx import inspect, load
+from absint.problem import InputError, UnsupportedError
+
+
+def findings(proto: onnx.ModelProto, folder: Path) -> list[tuple[str, str]]:
+    path = saved(proto, folder)
+    with pytest.raises(UnsupportedError) as caught:
+        load(path)
+    assert len(str(caught.value).splitlines()) == 1
+    assert inspect(path).unsupported == caught.value.found
+    assert inspect(path).graph is None
+    return [(item.place, item.what) for item in caught.value.found]
+
+
+def test_every_node_is_listed_even_behind_another(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Sin", ["x"], ["a"], name="wave"),
+        helper.make_node("MatMul", ["a", "w"], ["b"]),
+        helper.make_node("Mul", ["b", "b"], ["c"], name="square"),
+        helper.make_node("ArgMax", ["c"], ["d"]),
+        helper.make_node("Gather", ["e", "d"], ["f"]),
+        helper.make_node("Elsewhere", ["f"], ["y"], domain="com.example"),
+    ]
+    proto = model(nodes, {"x": [1, 3]}, ["y"], {"w": whole(1, 3, 3), "e": whole(2, 3, 3)})
+    assert findings(proto, tmp_path) == [
+        ("node 'wave' (Sin)", "this op"),
+        ("node 'square' (Mul)", "the product of two tensors that depend on the input"),
+        ("node 3 (ArgMax)", "this op"),
+        ("node 5 (Elsewhere)", "an op of domain 'com.example'"),
+    ]
+
+
+def test_a_wrong_name_is_an_error_even_behind_an_unsupported_node(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Sin", ["x"], ["a"]), helper.make_node("Relu", ["b"], ["y"])]
+    with pytest.raises(InputError, match="reads 'b'"):
+        load(saved(model(nodes, {"x": [1, 3]}, ["y"]), tmp_path))
+
+
+ROW = var(2, 3)
+IMAGE = var(1, 2, 4, 4)
+KERNEL = whole(1, 3, 2, 2, 2)
+PAIR = [np.ones(2, dtype=np.float32)] * 3
+SINGLE: list[tuple[onnx.ModelProto, str]] = [
+    (single("Mul", ROW, var(2, 3)), "product of two tensors"),
+    (single("Div", ROW, var(2, 3)), "division by a tensor"),
+    (single("Div", whole(1, 2, 3), ROW), "division by a tensor"),
+    (single("MatMul", ROW, var(3, 2)), "matrix product of two"),
+    (single("Gemm", ROW, var(3, 2)), "matrix product of two"),
+    (single("Conv", IMAGE, var(3, 2, 2, 2)), "a kernel that depends"),
+    (single("Conv", IMAGE, KERNEL, var(3)), "a bias that depends"),
+    (single("Conv", IMAGE, KERNEL, pads=[-1, 0, 0, 0]), "negative pads"),
+    (single("Softmax", ROW), "this op"),
+    (single("Dropout", ROW, None, np.array(True)), "training mode"),
+    (single("BatchNormalization", IMAGE, *PAIR, PAIR[0], training_mode=1, opset=15), "training"),
+    (single("BatchNormalization", IMAGE, *PAIR, PAIR[0], spatial=0, opset=7), "spatial=0"),
+    (single("BatchNormalization", IMAGE, *PAIR, var(2), opset=15), "a variance that depends"),
+    (single("Cast", ROW, to=TensorProto.FLOAT16), "to float16"),
+    (single("Cast", ROW, to=TensorProto.INT64), "to int64"),
+    (single("Cast", ROW, to=TensorProto.BFLOAT16), "element type bfloat16"),
+    (single("Pad", ROW, np.array([0, 1, 0, 1]), mode="wrap", opset=19), "mode='wrap'"),
+    (single("Slice", ROW, np.array([1]), np.array([1])), "an empty tensor"),
+    (single("Sqrt", ROW), "the square root"),
+    (single("Relu", ROW, opset=6), "opset 6"),
+    (single("Relu", ROW, opset=25), "opset 25"),
+    (single("Sigmoid", whole(1, 2)), "a constant operand"),
+]
+
+
+@pytest.mark.parametrize(("proto", "what"), SINGLE)
+def test_a_node(proto: onnx.ModelProto, what: str, tmp_path: Path) -> None:
+    if not proto.graph.input:
+        proto.graph.input.append(helper.make_tensor_value_info("extra", 1, [1]))
+    ((place, found),) = findings(proto, tmp_path)
+    assert what in found
+    assert place in (f"node 'the_node' ({proto.graph.node[0].op_type})", "model")
+
+
+@pytest.mark.parametrize(
+    ("element", "name"),
+    [(TensorProto.FLOAT16, "float16"), (TensorProto.INT64, "int64"), (TensorProto.BOOL, "bool")],
+)
+def test_the_type_of_an_input(element: int, name: str, tmp_path: Path) -> None:
+    proto = single("Relu", ROW)
+    proto.graph.input[0].type.tensor_type.elem_type = element
+    assert findings(proto, tmp_path) == [("input 'x0'", f"element type {name}")]
+
+
+def test_inputs_of_different_types(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    proto = model(nodes, {"x": [2], "z": [2]}, ["y"])
+    proto.graph.input[1].type.tensor_type.elem_type = TensorProto.DOUBLE
+    assert findings(proto, tmp_path) == [("model", "inputs of different element types")]
+
+
+def test_an_integer_output(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Shape", ["x"], ["s"])]
+    proto = model(nodes, {"x": [2]}, ["y", "s"])
+    proto.graph.output[1].type.tensor_type.elem_type = TensorProto.INT64
+    assert findings(proto, tmp_path) == [("output 's'", "element type int64")]
+
+
+def test_a_second_output_that_is_read(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Dropout", ["x"], ["y", "mask"], name="drop")]
+    load(saved(model(nodes, {"x": [2]}, ["y"]), tmp_path))
+    nodes.append(helper.make_node("Cast", ["mask"], ["m"], to=TensorProto.FLOAT))
+    proto = model(nodes, {"x": [2]}, ["y", "m"])
+    assert findings(proto, tmp_path) == [("node 'drop' (Dropout)", "output 1")]
+
+
+def test_sparse_initialisers_and_functions(tmp_path: Path) -> None:
+    proto = single("Relu", ROW)
+    values = helper.make_tensor("s", TensorProto.FLOAT, [1], [1.0])
+    indices = helper.make_tensor("i", TensorProto.INT64, [1], [0])
+    proto.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [3]))
+    node = helper.make_node("Identity", ["a"], ["b"])
+    imports = [helper.make_opsetid("", 13)]
+    proto.functions.append(helper.make_function("", "Relu", ["a"], ["b"], [node], imports))
+    assert [what for _, what in findings(proto, tmp_path)] == [
+        "functions in the standard domain",
+        "sparse initialisers",
+    ]
+
+
+def test_string_constants(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["c"], value_string="text", name="words"),
+        helper.make_node("Relu", ["x"], ["y"]),
+    ]
+    proto = model(nodes, {"x": [2]}, ["y"])
+    assert findings(proto, tmp_path) == [("node 'words' (Constant)", "attribute value_string")]

@@ -1,0 +1,155 @@
+"""ONNX models for tests, and the comparison of their lowering with onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from absint.frontends.onnx import OnnxModel, load
+from absint.frontends.runtime import OnnxRuntime
+from absint.ir import OPS, Graph, PiecewiseLinear
+from absint.ir.evaluate import outputs, run
+
+Array = NDArray[Any]
+ELEMENT = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}
+
+
+def whole(seed: int, *shape: int, dtype: str = "float32", low: int = -4, high: int = 4) -> Array:
+    """Small integers: sums of their products are exact in float32, in any order."""
+    return np.random.default_rng(seed).integers(low, high + 1, shape).astype(dtype)
+
+
+def real(seed: int, *shape: int, dtype: str = "float64") -> Array:
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+class Var(tuple[int, ...]):
+    """The shape of an operand that depends on the input."""
+
+
+def var(*shape: int) -> Var:
+    return Var(shape)
+
+
+def model(
+    nodes: Sequence[onnx.NodeProto],
+    inputs: dict[str, Sequence[int | str]],
+    outputs: Sequence[str],
+    constants: dict[str, Array] | None = None,
+    *,
+    opset: int = 13,
+    dtype: str = "float32",
+    ir_version: int = 8,
+) -> onnx.ModelProto:
+    """A model whose outputs' shapes are left open."""
+    element = ELEMENT[dtype]
+    graph = helper.make_graph(
+        list(nodes),
+        "test",
+        [helper.make_tensor_value_info(name, element, shape) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info(name, element, None) for name in outputs],
+        [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()],
+    )
+    imports = [helper.make_opsetid("", opset)]
+    return helper.make_model(graph, opset_imports=imports, ir_version=ir_version)
+
+
+def single(
+    op: str,
+    *operands: Var | Array | None,
+    opset: int = 13,
+    dtype: str = "float32",
+    count: int = 1,
+    **attributes: Any,
+) -> onnx.ModelProto:
+    """One node: operands are variables (by shape), constants, or left out (None)."""
+    names = [f"x{i}" if operand is not None else "" for i, operand in enumerate(operands)]
+    pairs = list(zip(names, operands, strict=True))
+    results = [f"y{i}" for i in range(count)]
+    node = helper.make_node(op, names, results, name="the_node", **attributes)
+    return model(
+        [node],
+        {name: tuple(operand) for name, operand in pairs if isinstance(operand, Var)},
+        results,
+        {name: operand for name, operand in pairs if isinstance(operand, np.ndarray)},
+        opset=opset,
+        dtype=dtype,
+        ir_version=max(4, min(13, opset // 2)),
+    )
+
+
+def saved(proto: onnx.ModelProto, folder: Path, name: str = "model.onnx") -> Path:
+    path = folder / name
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def both(proto: onnx.ModelProto, folder: Path, x: Array | None = None, seed: int = 0) -> Any:
+    """``(graph, x, onnxruntime's outputs, all of the graph's values)`` on integer inputs."""
+    lowered: OnnxModel = load(saved(proto, folder))
+    if x is None:
+        x = whole(seed, 6, lowered.graph.input_size, dtype="float64")
+    truth = OnnxRuntime(lowered).run(x)
+    return lowered.graph, x, truth, run(lowered.graph, x)
+
+
+def agree_exactly(proto: onnx.ModelProto, folder: Path, x: Array | None = None) -> Graph:
+    """The lowering equals onnxruntime, bit for bit (up to the sign of zero)."""
+    graph, _, truth, values = both(proto, folder, x)
+    assert np.array_equal(outputs(graph, values), truth)
+    return graph  # type: ignore[no-any-return]
+
+
+def agree(proto: onnx.ModelProto, folder: Path, x: Array | None = None, seed: int = 0) -> Graph:
+    """The lowering equals onnxruntime within the error that the runtime's arithmetic may make."""
+    if x is None:
+        lowered = load(saved(proto, folder))
+        x = real(seed, 6, lowered.graph.input_size, dtype="float32").astype(np.float64)
+    graph, x, truth, values = both(proto, folder, x)
+    error = outputs(graph, error_bounds(graph, x, values))
+    difference = np.abs(outputs(graph, values) - truth)
+    assert (difference <= error).all(), (difference.max(), error.max())
+    return graph  # type: ignore[no-any-return]
+
+
+ELEMENTARY = {"float32": 1e-6, "float64": 1e-12}
+"""How far onnxruntime's sigmoid and tanh are from the true ones, at most."""
+
+
+def error_bounds(graph: Graph, x: Array, values: list[Array]) -> list[Array]:
+    """A running error analysis of every node's value, for any summation order.
+
+    An affine node passes on ``|W| e`` and adds ``n u (|W| |x| + |b|)``, n its longest sum and u
+    twice the unit roundoff, which also covers the rounding of the graph's own float64 run.
+    """
+    dtype = graph.inputs[0].dtype
+    u = 2.0**-23 if dtype == "float32" else 2.0**-51
+    errors: list[Array] = []
+    for node, value in zip(graph.nodes, values, strict=True):
+        op, before = OPS[node.op], [errors[i] for i in node.inputs]
+        if op.affine is not None:
+            weight = np.abs(node.consts["weight"].value) if "weight" in node.consts else None
+            if node.op == "sum":
+                size = sum(np.abs(values[i]) for i in node.inputs)
+                passed = sum(before)
+            else:
+                operands = [np.abs(values[i]) for i in node.inputs]
+                size = op.affine.forward(node, operands, weight, np)
+                passed = op.affine.forward(node, before, weight, np)
+            bias = np.abs(node.consts["bias"].value) if "bias" in node.consts else 0.0
+            errors.append(passed + (op.affine.fan_in(node) + 4) * u * (size + bias))
+        elif op.univariate is not None:
+            facts = op.univariate.facts(node)
+            pieces = isinstance(facts, PiecewiseLinear)
+            steep = max(map(abs, facts.slopes)) if pieces else facts.steepest
+            own = u * np.abs(value) if pieces else ELEMENTARY[dtype]
+            errors.append(steep * before[0] + own)
+        else:
+            errors.append(np.zeros_like(value))
+    return errors
