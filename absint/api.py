@@ -1,0 +1,112 @@
+"""The Python interface: a model and a spec to results, and a certificate to the checker's report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absint.problem import InputError, Problem
+from absint.proofs.check import CheckReport, Progress
+from absint.proofs.check import check as check_proof
+from absint.proofs.format import Certificate, CertificateError
+from absint.search.options import SearchOptions
+
+if TYPE_CHECKING:
+    from absint.frontends.onnx import OnnxModel
+    from absint.frontends.runtime import OnnxRuntime
+    from absint.frontends.spec import Spec
+    from absint.search.result import Result
+
+
+@dataclass(frozen=True)
+class Task:
+    """A model with a spec read for it."""
+
+    model: OnnxModel
+    spec: Spec
+
+    def problem(self, name: str) -> Problem:
+        """The property of that name. Raises InputError."""
+        for problem in self.spec.properties:
+            if problem.name == name:
+                return problem
+        raise InputError(f"no property {name!r}", self.spec.sources.path)
+
+    def runtime(self, *, optimised: bool = False) -> OnnxRuntime:
+        from absint.frontends.runtime import OnnxRuntime
+
+        return OnnxRuntime(self.model, optimised=optimised)
+
+
+def load(model: str | Path, region: str | Path) -> Task:
+    """Reads and lowers ``model``, then reads the spec ``region`` for it. Nothing is executed.
+
+    Raises:
+        InputError: a file cannot be read or is wrong.
+        UnsupportedError: everything that is not supported, before any work.
+    """
+    from absint.frontends.onnx import load as load_model
+    from absint.frontends.spec import read
+
+    lowered = load_model(model)
+    return Task(lowered, read(region, lowered.graph))
+
+
+def verify(
+    model: str | Path, region: str | Path, options: SearchOptions | None = None
+) -> list[Result]:
+    """Verifies every property of the spec ``region`` of the network ``model`` (an ONNX file).
+
+    Raises InputError and UnsupportedError as ``load`` does, and for vacuous properties.
+    """
+    return list(verify_each(load(model, region), options or SearchOptions()))
+
+
+def verify_each(
+    task: Task, options: SearchOptions, resume: Certificate | None = None
+) -> Iterator[Result]:
+    """The results of a task's properties one by one, as they are found."""
+    from absint.search.prove import Binding, prove
+    from absint.search.vacuity import require_meaning
+
+    for problem in task.spec.properties:
+        require_meaning(problem)
+    if resume is not None:
+        _require_same(resume, task)
+    binding, runtime = Binding(task.model.digest, task.spec.digest), task.runtime()
+    for problem in task.spec.properties:
+        own = resume if resume is not None and resume.problem.name == problem.name else None
+        yield prove(task.model.graph, problem, binding, runtime.run, options, own)
+
+
+def _require_same(certificate: Certificate, task: Task) -> None:
+    if certificate.model != task.model.digest or certificate.spec != task.spec.digest:
+        raise InputError("the certificate to resume is of another model or spec")
+
+
+def check(
+    certificate: bytes,
+    model: str | Path,
+    region: str | Path,
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> CheckReport:
+    """Re-checks a certificate's bytes against the files that it speaks for.
+
+    The model is lowered and the spec is read anew, and both must be what the certificate binds.
+
+    Raises:
+        CertificateError: the certificate is damaged, or of another model, spec or problem.
+        InputError, UnsupportedError: the model or the spec cannot be read.
+    """
+    claim = Certificate.from_bytes(certificate)
+    task = load(model, region)
+    if claim.model != task.model.digest:
+        raise CertificateError("the certificate is for another model file")
+    if claim.spec != task.spec.digest:
+        raise CertificateError("the certificate is for another spec file")
+    problem = task.problem(claim.problem.name)
+    return check_proof(claim, task.model.graph, problem, progress, jobs)

@@ -1,0 +1,34 @@
+"""``absint inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from absint.cli import files
+from absint.cli.options import output_format, path_option
+
+UNSUPPORTED = 4
+
+
+@click.command(
+    epilog="Exit code: 0 supported, 4 not (everything that is not is listed), 2 wrong input."
+)
+@click.argument("model", type=click.Path(path_type=Path))
+@path_option("--graph", help="Write the lowered graph here, for `python -m absint.proofs`.")
+@output_format()
+def command(model: Path, graph: Path | None, style: str) -> int:
+    """Show what a model holds and everything in it that is not supported; runs nothing."""
+    from absint.frontends.onnx import inspect
+    from absint.ir import to_bytes
+    from absint.ir.serialize import MAGIC
+    from absint.report.inspection import show
+
+    if graph is not None:
+        files.require_writable(graph, [MAGIC])
+    found = inspect(model)
+    if graph is not None and found.graph is not None:
+        files.write(graph, to_bytes(found.graph))
+    show(style, found)
+    return 0 if found.graph is not None else UNSUPPORTED

@@ -1,0 +1,66 @@
+"""What ``absint inspect`` shows."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from absint.frontends.onnx import Inspection, TensorInfo
+
+
+def show(style: str, found: Inspection) -> None:
+    """Prints what a model holds, and everything in it that is not supported."""
+    if style == "json":
+        print(json.dumps(_facts(found), indent=2))
+        return
+    print(
+        f"{found.path}: ONNX IR {found.ir_version}, opset {found.opset}, {found.producer}".rstrip(
+            ", "
+        )
+    )
+    print(f"sha256 {found.digest}")
+    for label, tensors in (("input", found.inputs), ("output", found.outputs)):
+        for tensor in tensors:
+            print(f"{label:7} {_tensor(tensor)}")
+    print(f"{found.parameters} parameters")
+    print("ops     " + ", ".join(f"{name} x{count}" for name, count in found.ops.items()))
+    if found.graph is not None:
+        counts = Counter(node.op for node in found.graph.nodes)
+        print("lowered " + ", ".join(f"{op} x{count}" for op, count in sorted(counts.items())))
+        return
+    print(f"not supported: {len(found.unsupported)}")
+    for item in found.unsupported:
+        print(f"  {item}")
+
+
+def _tensor(tensor: TensorInfo) -> str:
+    shape = "any shape" if tensor.shape is None else str(list(tensor.shape))
+    return f"{tensor.name}: {tensor.dtype} {shape}"
+
+
+def _facts(found: Inspection) -> dict[str, Any]:
+    return {
+        "model": str(found.path),
+        "sha256": found.digest,
+        "ir_version": found.ir_version,
+        "opset": found.opset,
+        "producer": found.producer,
+        "inputs": [_tensor_facts(t) for t in found.inputs],
+        "outputs": [_tensor_facts(t) for t in found.outputs],
+        "parameters": found.parameters,
+        "ops": dict(found.ops),
+        "lowered": (
+            None
+            if found.graph is None
+            else dict(sorted(Counter(n.op for n in found.graph.nodes).items()))
+        ),
+        "unsupported": [
+            {"place": u.place, "what": u.what, "hint": u.hint} for u in found.unsupported
+        ],
+    }
+
+
+def _tensor_facts(tensor: TensorInfo) -> dict[str, Any]:
+    shape = None if tensor.shape is None else list(tensor.shape)
+    return {"name": tensor.name, "dtype": tensor.dtype, "shape": shape}
