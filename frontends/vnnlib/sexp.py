@@ -83,7 +83,7 @@ class Text:
     def _attach(self, form: Form, index: str, start: int) -> None:
         """Joins an index to the name before it."""
         last = form[-1] if form else None
-        if not isinstance(last, tuple) or last[0].endswith("]"):
+        if not isinstance(last, tuple) or last[0].endswith("]") or not last[0][0].isalpha():
             raise self.error("an index without a name", start)
         form[-1] = (last[0] + "".join(index.split()), last[1])
 
