@@ -24,6 +24,10 @@ class Arrays:
     device: str
     _kept: dict[int, tuple[NDArray[Any], Array]] = field(default_factory=dict, repr=False)
 
+    @property
+    def on_cpu(self) -> bool:
+        return self.device == "cpu"
+
     def load(self, array: NDArray[Any]) -> Array:
         """A constant of a graph in this namespace, dtype and device."""
         if id(array) not in self._kept:

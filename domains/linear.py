@@ -76,12 +76,13 @@ def backward(
 
 
 def _relaxed(c: Array, relaxation: Relaxation, arrays: Arrays) -> tuple[Array, Array]:
-    """Coefficients before a nonlinear node, and what its relaxation adds to the offset."""
-    xp = arrays.xp
-    positive, negative = xp.clip(c, min=0), xp.clip(c, max=0)
-    part = positive * relaxation.lower_slope[:, None] + negative * relaxation.upper_slope[:, None]
-    gap = _rows(positive, relaxation.lower_offset) + _rows(negative, relaxation.upper_offset)
-    return part, gap
+    """Coefficients before a nonlinear node, and what its relaxation adds to the offset.
+
+    ``c+ lower + c- upper`` is ``c middle - |c| half``: two products instead of four passes.
+    """
+    size = arrays.xp.abs(c)
+    part = c * relaxation.slope[:, None] - size * relaxation.half_slope[:, None]
+    return part, _rows(c, relaxation.offset) - _rows(size, relaxation.half_offset)
 
 
 def _rows(c: Array, offset: Array) -> Array:

@@ -16,7 +16,7 @@ from absint.domains import interval
 from absint.domains.arrays import Array, Arrays
 from absint.domains.interval import Interval
 from absint.domains.linear import LinearBound, backward
-from absint.domains.relaxation import Relaxation, mean_gap, relax
+from absint.domains.relaxation import Relaxation, relax
 from absint.ir import OPS, Graph, Node, PiecewiseLinear
 
 FloatArray = NDArray[np.float64]
@@ -91,7 +91,7 @@ def propagate(
                 )
             relaxations[position] = relax(node, bounds[operand], arrays)
             if operand in refined:
-                gap = mean_gap(relaxations[position], bounds[operand])
+                gap = relaxations[position].mean_gap(bounds[operand])
                 looseness[position] = refined[operand] * gap.reshape((gap.shape[0], -1, 1))
         bounds.append(interval.transform(node, [bounds[i] for i in node.inputs], arrays))
     return relaxations, looseness

@@ -12,22 +12,32 @@ from absint.ir.slopes import default_slopes
 
 @dataclass(frozen=True)
 class Relaxation:
-    """``lower_slope x + lower_offset <= f(x) <= upper_slope x + upper_offset`` on an interval."""
+    """Two lines about a function on an interval, as their middle and half their difference.
 
-    lower_slope: Array
-    lower_offset: Array
-    upper_slope: Array
-    upper_offset: Array
+    ``(slope - half_slope) x + offset - half_offset <= f(x)`` and ``f(x) <= (slope + half_slope) x +
+    offset + half_offset``.
+    """
+
+    slope: Array
+    half_slope: Array
+    offset: Array
+    half_offset: Array
+
+    def mean_gap(self, x: Interval) -> Array:
+        """The mean distance between the two lines over the interval."""
+        return (x[0] + x[1]) * self.half_slope + 2 * self.half_offset
 
 
 def relax(node: Node, x: Interval, arrays: Arrays) -> Relaxation:
     """The default relaxation of ``node``'s function over ``x`` (arrays of (batch, *shape))."""
     lower_slope, upper_slope = default_slopes(node, *x, arrays.xp)
+    lower_offset = -_largest_gap(node, x, lower_slope, -1, arrays)
+    upper_offset = _largest_gap(node, x, upper_slope, 1, arrays)
     return Relaxation(
-        lower_slope,
-        -_largest_gap(node, x, lower_slope, -1, arrays),
-        upper_slope,
-        _largest_gap(node, x, upper_slope, 1, arrays),
+        (upper_slope + lower_slope) / 2,
+        (upper_slope - lower_slope) / 2,
+        (upper_offset + lower_offset) / 2,
+        (upper_offset - lower_offset) / 2,
     )
 
 
@@ -48,9 +58,3 @@ def _largest_gap(node: Node, x: Interval, slope: Array, sign: int, arrays: Array
         gap = xp.where((x[0] < point) & (x[1] > point), xp.maximum(gap, touch), gap)
     return gap
 
-
-def mean_gap(relaxation: Relaxation, x: Interval) -> Array:
-    """The distance between the two lines at the interval's middle, their mean distance over it."""
-    middle = (x[0] + x[1]) / 2
-    slope = relaxation.upper_slope - relaxation.lower_slope
-    return slope * middle + relaxation.upper_offset - relaxation.lower_offset

@@ -29,8 +29,8 @@ from absint.search.tree import Frontier, Tree, open_boxes
 FloatArray = NDArray[np.float64]
 
 MAX_BATCH = 512
-BATCH_ELEMENTS = 1 << 22
-"""Bounds how many boxes are analysed at once on large networks."""
+TILE_ELEMENTS = 1 << 17
+"""Coefficients of one analysis: what stays in a core's cache is bounded twice as fast."""
 SLACK = 1e-9
 """A leaf is emitted only when its bound clears zero by this share of the outputs' scale: many times
 what the checker's rigorous arithmetic gives away, so that the check does not fail for rounding."""
@@ -79,6 +79,8 @@ class CellSearch:
             graph, cell, index, self.query, arrays, runtime, problem.semantics.dtype
         )
         self.batches = 0
+        widest = max(node.size for node in graph.nodes)
+        self.tile = max(1, TILE_ELEMENTS // widest**2) if arrays.on_cpu else MAX_BATCH
 
     def _scale(self) -> float:
         """The size of the query's rows at the box's centre and of their constants."""
@@ -127,13 +129,12 @@ class CellSearch:
         self.slack *= 10
 
     def _take(self) -> Frontier:
-        widest = max(node.size for node in self.graph.nodes)
-        size = max(1, min(MAX_BATCH, BATCH_ELEMENTS // (widest * 8)) * self.options.jobs)
+        size = min(MAX_BATCH, 4 * self.tile) * self.options.jobs
         crowded = self.frontier.nbytes > self.options.memory // 4
         return self.frontier.pop(size, newest=crowded)
 
     def _analyse(self, batch: Frontier, pool: ThreadPoolExecutor) -> _Verdicts:
-        pieces = max(1, min(self.options.jobs, len(batch) // 8))
+        pieces = -(-len(batch) // self.tile)
         parts = list(
             pool.map(
                 self._analyse_part,
