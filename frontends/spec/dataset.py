@@ -38,11 +38,12 @@ def read_dataset(top: dict[str, Node], context: Context) -> tuple[tuple[Problem,
         if label not in known:
             known[label] = read_catastrophe(key, condition, context, label)
         context.count_values(node)
-        ranges = around(center(row), fields, fields["center"], context)
+        middle = center(row)
+        ranges = around(middle, fields, fields["center"], context)
         part = finish(ranges, (), fields["center"], context)
         name = f"row-{row}"
         problems.append(build_problem(name, [part], known[label], fields["center"], context))
-        info.append(DatasetRow(name, row, label))
+        info.append(DatasetRow(name, row, label, context.scale.to_network(middle)))
     return tuple(problems), DatasetInfo(tuple(info))
 
 

@@ -48,6 +48,7 @@ class Document:
     dataset: DatasetInfo | None
     input_names: tuple[str, ...] | None
     output_names: tuple[str, ...] | None
+    scale: Scale
 
 
 def read_document(text: str, path: Path, graph: Graph, files: ReferredFiles) -> Document:
@@ -81,9 +82,9 @@ def read_document(text: str, path: Path, graph: Graph, files: ReferredFiles) -> 
         if any(base):
             raise source.error("ranges under 'inputs' do not go with 'dataset'", fields["inputs"])
         problems, info = read_dataset(fields, context)
-        return Document(problems, info, inputs, outputs)
+        return Document(problems, info, inputs, outputs, context.scale)
     problems = _properties(root, fields, path, base, context)
-    return Document(problems, None, inputs, outputs)
+    return Document(problems, None, inputs, outputs, context.scale)
 
 
 def _inputs(

@@ -43,7 +43,7 @@ def _read_yaml(path: Path, graph: Graph) -> Spec:
     return Spec(
         document.properties,
         digest(data, files.contents),
-        Sources(str(path), names, document.input_names, document.output_names),
+        Sources(str(path), names, document.input_names, document.output_names, document.scale),
         document.dataset,
     )
 

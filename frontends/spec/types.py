@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 
+from absint.frontends.spec.scale import Scale
 from absint.problem import Problem
 
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """One row of a dataset: its property's name, its position and its label (None: no labels)."""
+    """One row of a dataset: its property's name, its position and its label (None: no labels).
+
+    ``center`` is what the array holds, in the network's units: (input_size,).
+    """
 
     property: str
     row: int
     label: int | None
+    center: tuple[Fraction, ...]
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Sources:
     input_names: tuple[str, ...] | None = None
     """A name for each value of the flat input vector, if the spec gives names."""
     output_names: tuple[str, ...] | None = None
+    scale: Scale = field(default_factory=Scale)
+    """From the units of the spec to the network's."""
 
 
 @dataclass(frozen=True)
