@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from absint.frontends.spec.scale import Scale
 from absint.problem import Problem
+
+if TYPE_CHECKING:
+    from absint.frontends.spec.scale import Scale
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Sources:
     input_names: tuple[str, ...] | None = None
     """A name for each value of the flat input vector, if the spec gives names."""
     output_names: tuple[str, ...] | None = None
-    scale: Scale = field(default_factory=Scale)
-    """From the units of the spec to the network's."""
+    scale: Scale | None = None
+    """From the units of the spec to the network's; None: they are the same."""
 
 
 @dataclass(frozen=True)
