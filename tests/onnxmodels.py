@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,9 @@ def var(*shape: int) -> Var:
 
 def model(
     nodes: Sequence[onnx.NodeProto],
-    inputs: dict[str, Sequence[int | str]],
+    inputs: Mapping[str, Sequence[int | str]],
     outputs: Sequence[str],
-    constants: dict[str, Array] | None = None,
+    constants: Mapping[str, Array] | None = None,
     *,
     opset: int = 13,
     dtype: str = "float32",
@@ -130,7 +130,7 @@ def error_bounds(graph: Graph, x: Array, values: list[Array]) -> list[Array]:
     """
     dtype = graph.inputs[0].dtype
     u = 2.0**-23 if dtype == "float32" else 2.0**-51
-    errors: list[Array] = []
+    errors: list[Any] = []
     for node, value in zip(graph.nodes, values, strict=True):
         op, before = OPS[node.op], [errors[i] for i in node.inputs]
         if op.affine is not None:
@@ -146,10 +146,10 @@ def error_bounds(graph: Graph, x: Array, values: list[Array]) -> list[Array]:
             errors.append(passed + (op.affine.fan_in(node) + 4) * u * (size + bias))
         elif op.univariate is not None:
             facts = op.univariate.facts(node)
-            pieces = isinstance(facts, PiecewiseLinear)
-            steep = max(map(abs, facts.slopes)) if pieces else facts.steepest
-            own = u * np.abs(value) if pieces else ELEMENTARY[dtype]
-            errors.append(steep * before[0] + own)
+            if isinstance(facts, PiecewiseLinear):
+                errors.append(max(map(abs, facts.slopes)) * before[0] + u * np.abs(value))
+            else:
+                errors.append(facts.steepest * before[0] + ELEMENTARY[dtype])
         else:
             errors.append(np.zeros_like(value))
     return errors

@@ -87,7 +87,7 @@ class Call:
         return value
 
     def float_const(self, index: int, what: str) -> Const:
-        """A constant operand of the same float type as operand 0."""
+        """A constant operand of a float type."""
         const = self.const(index, what)
         require(const.dtype in FLOATS, f"{what} must be of a float type, not {const.dtype}")
         return const

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import defs, helper, numpy_helper, shape_inference
+from onnx import checker, defs, helper, numpy_helper, shape_inference
 
 from absint.frontends.onnx import ports
 from absint.frontends.onnx.tensors import DTYPES
 from absint.frontends.onnx.values import Const, NotLoweredError, Shape, Unknown, Value
 
+_REFUSALS = (defs.SchemaError, checker.ValidationError, shape_inference.InferenceError)
 _NUMBERS = {name: number for number, name in DTYPES.items()}
 
 
@@ -33,7 +34,7 @@ def outputs(
     try:
         schema = defs.get_schema(node.op_type, opset, node.domain)
         inferred = shape_inference.infer_node_outputs(schema, node, types, data)
-    except (defs.SchemaError, shape_inference.InferenceError, ValueError, RuntimeError, TypeError):
+    except (*_REFUSALS, ValueError, TypeError, RuntimeError):
         return {}
     found = {name: _whole(name, kind) for name, kind in inferred.items()}
     return {name: shape for name, shape in found.items() if shape is not None}

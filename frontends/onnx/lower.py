@@ -122,6 +122,8 @@ def _node(walk: Walk, node: onnx.NodeProto, where: str) -> None:
         for name in node.input:
             known = not name or name in walk.values
             require(known, f"reads {printable(name)!r}, which nothing before it defines")
+        if node.domain in STANDARD and node.op_type in RULES:
+            check_schema(node, walk.opset)
         outputs: Sequence[Value | Unknown] | None = None
         try:
             outputs = _apply(walk, node)
@@ -142,7 +144,6 @@ def _apply(walk: Walk, node: onnx.NodeProto) -> tuple[Value, ...] | None:
         raise NotLoweredError(f"an op of domain {printable(node.domain)!r}")
     if node.op_type not in RULES or node.overload:
         raise NotLoweredError("this op")
-    check_schema(node, walk.opset)
     operands: list[Value | None] = []
     for name in node.input:
         value = walk.values[name] if name else None

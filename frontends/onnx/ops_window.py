@@ -94,6 +94,7 @@ def conv(call: Call) -> Value:
     consts = {"weight": w.ir()}
     if call.has(2):
         b = call.float_const(2, "a bias")
+        require(b.dtype == x.dtype, f"operands of types {x.dtype} and {b.dtype}")
         require(b.shape == w.shape[:1], f"bias {b.shape} does not fit kernel {w.shape}")
         column = call.emit.rearrange(b, lambda a: a.reshape((-1, *(1,) * len(slide.space))))
         assert isinstance(column, Const)

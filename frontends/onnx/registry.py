@@ -14,6 +14,7 @@ from absint.frontends.onnx import (
     ops_constant,
     ops_linear,
     ops_movement,
+    ops_pad,
     ops_window,
 )
 from absint.frontends.onnx.call import Call
@@ -47,7 +48,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "MatMul": ops_linear.matmul,
         "Mul": ops_arithmetic.multiply,
         "Neg": ops_arithmetic.negate,
-        "Pad": ops_movement.pad,
+        "Pad": ops_pad.pad,
         "Range": ops_constant.range_,
         "Reciprocal": ops_arithmetic.reciprocal,
         "ReduceMean": ops_linear.reduce_mean,

@@ -61,7 +61,8 @@ def constant(tensor: onnx.TensorProto) -> Const:
 def from_array(array: np.ndarray[Any, Any], dtype: str) -> Const:
     """An exact constant. Raises MalformedError for NaN, infinity and integers beyond int64."""
     if array.dtype.kind == "f":
-        exact = array.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            exact = array.astype(np.float64)
         require(bool(np.isfinite(exact).all()), "the tensor holds NaN or infinity")
         stored = np.ascontiguousarray(array).view(f"u{array.itemsize}")
         kept = (exact != 0) == (stored << stored.dtype.type(1) != 0)

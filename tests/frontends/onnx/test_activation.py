@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def test_relu(opset: int, dtype: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("opset", [7, 16, 24])
 @pytest.mark.parametrize("attributes", [{}, {"alpha": 0.25}, {"alpha": 0.0}, {"alpha": 2.0}])
-def test_leaky_relu(opset: int, attributes: dict[str, float], tmp_path: Path) -> None:
+def test_leaky_relu(opset: int, attributes: dict[str, Any], tmp_path: Path) -> None:
     agree(single("LeakyRelu", var(2, 7), opset=opset, **attributes), tmp_path)
 
 

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -116,7 +117,7 @@ def escape(folder: Path) -> None:
     ],
 )
 def test_external_data_that_is_refused(
-    location: str, entries: dict[str, int], message: str, tmp_path: Path
+    location: str, entries: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
     (folder / "sub").mkdir(parents=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ def ops(path: Path) -> list[str]:
     return [node.op for node in load(path).graph.nodes]
 
 
-def linear(*extra: object, outputs: list[str] | None = None) -> object:
+def linear(*extra: onnx.NodeProto, outputs: list[str] | None = None) -> onnx.ModelProto:
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["a"]),
         helper.make_node("Add", ["a", "b"], ["y"]),
@@ -82,7 +84,11 @@ def test_ports_keep_names_shapes_and_types(tmp_path: Path) -> None:
         helper.make_node("Concat", ["first", "second"], ["both"], axis=1),
         helper.make_node("Relu", ["both"], ["positive"]),
     ]
-    inputs = {"first": ["batch", 2], "second": ["batch", 3], "unused": [4]}
+    inputs: dict[str, list[int | str]] = {
+        "first": ["batch", 2],
+        "second": ["batch", 3],
+        "unused": [4],
+    }
     proto = model(nodes, inputs, ["both", "positive", "second"], dtype="float64")
     loaded = load(saved(proto, tmp_path))
     graph = loaded.graph
@@ -119,15 +125,15 @@ def test_initialisers_among_the_inputs(ir_version: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["tensor", "float", "floats", "int", "ints"])
 def test_constant_nodes(form: str, tmp_path: Path) -> None:
-    attributes = {
+    attributes: dict[str, Any] = {
         "tensor": {"value": helper.make_tensor("t", 1, [2], [1.5, -2.0])},
         "float": {"value_float": 0.5},
         "floats": {"value_floats": [1.0, 2.0]},
         "int": {"value_int": 3},
         "ints": {"value_ints": [4, 5]},
-    }[form]
+    }
     nodes = [
-        helper.make_node("Constant", [], ["c"], **attributes),
+        helper.make_node("Constant", [], ["c"], **attributes[form]),
         helper.make_node("Cast", ["c"], ["d"], to=TensorProto.FLOAT),
         helper.make_node("Add", ["x", "d"], ["y"]),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_gemm(
     a, b = ((3, 2) if trans_a else (2, 3)), ((4, 3) if trans_b else (3, 4))
     first = var(*a) if side == "right" else whole(1, *a)
     second = whole(2, *b) if side == "right" else var(*b)
-    attributes = {"alpha": alpha, "beta": 0.5, "transA": trans_a, "transB": trans_b}
+    attributes: dict[str, Any] = {"alpha": alpha, "beta": 0.5, "transA": trans_a, "transB": trans_b}
     agree_exactly(
         single("Gemm", first, second, whole(3, 2, 4), opset=opset, **attributes), tmp_path
     )
@@ -125,7 +126,7 @@ def test_reductions(op: str, opset: int, axes: tuple[int, ...], keep: int, tmp_p
     listed = np.array(axes, dtype=np.int64)
     as_operand = opset >= (13 if op == "ReduceSum" else 18)
     operands = [var(2, 3, 4), listed] if as_operand else [var(2, 3, 4)]
-    attributes = {} if as_operand else {"axes": axes}
+    attributes: dict[str, Any] = {} if as_operand else {"axes": axes}
     proto = single(op, *operands, opset=opset, keepdims=keep, **attributes)
     agree(proto, tmp_path)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from onnx import helper
-from onnxmodels import agree_exactly, model, single, var, whole
+from onnxmodels import Array, agree_exactly, model, single, var, whole
 
 LARGE = 2**63 - 1
 
@@ -49,7 +49,7 @@ def test_squeeze(
     if opset < 11 and axes == (-1,):
         pytest.skip("negative axes came with opset 11")
     operands = [var(*shape)] + ([ints(*axes)] if axes is not None and opset >= 13 else [])
-    attributes = {"axes": axes} if axes is not None and opset < 13 else {}
+    attributes: dict[str, Any] = {"axes": axes} if axes is not None and opset < 13 else {}
     agree_exactly(single("Squeeze", *operands, opset=opset, **attributes), tmp_path)
 
 
@@ -57,14 +57,14 @@ def test_squeeze(
 @pytest.mark.parametrize("axes", [(0,), (0, 3), (2, 1), (3, 0)])
 def test_unsqueeze(axes: tuple[int, ...], opset: int, tmp_path: Path) -> None:
     operands = [var(2, 3), ints(*axes)] if opset >= 13 else [var(2, 3)]
-    attributes = {} if opset >= 13 else {"axes": axes}
+    attributes: dict[str, Any] = {} if opset >= 13 else {"axes": axes}
     agree_exactly(single("Unsqueeze", *operands, opset=opset, **attributes), tmp_path)
 
 
 @pytest.mark.parametrize("opset", [7, 13, 24])
 @pytest.mark.parametrize("perm", [None, (0, 1, 2), (2, 0, 1), (1, 0, 2), (0, 2, 1)])
 def test_transpose(perm: tuple[int, ...] | None, opset: int, tmp_path: Path) -> None:
-    attributes = {} if perm is None else {"perm": perm}
+    attributes: dict[str, Any] = {} if perm is None else {"perm": perm}
     agree_exactly(single("Transpose", var(2, 3, 4), opset=opset, **attributes), tmp_path)
 
 
@@ -142,7 +142,7 @@ def test_slice(starts: Any, ends: Any, axes: Any, steps: Any, opset: int, tmp_pa
 
 @pytest.mark.parametrize(("starts", "ends", "axes", "steps"), [s for s in SLICES if s[3] is None])
 def test_slice_by_attributes(starts: Any, ends: Any, axes: Any, steps: Any, tmp_path: Path) -> None:
-    attributes = {} if axes is None else {"axes": axes}
+    attributes: dict[str, Any] = {} if axes is None else {"axes": axes}
     proto = single("Slice", var(5, 6), opset=9, starts=starts, ends=ends, **attributes)
     agree_exactly(proto, tmp_path)
 
@@ -181,7 +181,7 @@ PADS = [(0, 1, 2, 0), (0, 0, 0, 0), (1, 1, 1, 1), (2, 0, 0, 0)]
 @pytest.mark.parametrize("opset", [7, 11, 13, 18, 24])
 def test_pad_with_a_constant(pads: Any, value: Any, opset: int, tmp_path: Path) -> None:
     if opset < 11:
-        attributes = {"pads": pads} | ({} if value is None else {"value": value})
+        attributes: dict[str, Any] = {"pads": pads} | ({} if value is None else {"value": value})
         agree_exactly(single("Pad", var(3, 4), opset=opset, **attributes), tmp_path)
         return
     operands = [ints(*pads)] + ([] if value is None else [np.array(value, dtype=np.float32)])
@@ -209,7 +209,7 @@ def test_movements_in_a_row_become_one_index_map(tmp_path: Path) -> None:
         helper.make_node("Gather", ["d", "picks"], ["e"], axis=1),
         helper.make_node("Unsqueeze", ["e", "axes"], ["y"]),
     ]
-    constants = {
+    constants: dict[str, Array] = {
         "starts": ints(1),
         "ends": ints(9),
         "axes": ints(1),
@@ -229,7 +229,7 @@ def test_an_index_map_is_not_composed_across_a_fill(tmp_path: Path) -> None:
         helper.make_node("Pad", ["c", "pads"], ["d"]),
         helper.make_node("Pad", ["d", "pads", "fill"], ["y"]),
     ]
-    constants = {
+    constants: dict[str, Array] = {
         "pads": ints(0, 2, 1, 1),
         "fill": np.array(3, dtype=np.float32),
         "other": np.array(-7, dtype=np.float32),
@@ -251,7 +251,7 @@ def test_shape_arithmetic_as_exporters_write_it(tmp_path: Path) -> None:
         helper.make_node("Expand", ["bias", "expanded"], ["wide"]),
         helper.make_node("Add", ["a", "wide"], ["y"]),
     ]
-    constants = {
+    constants: dict[str, Array] = {
         "zero": np.array(0),
         "front": ints(0),
         "rest": ints(-1),
@@ -267,7 +267,7 @@ def _one() -> Any:
 
 
 @pytest.mark.parametrize("bounds", [{}, {"start": 1}, {"start": -2, "end": -1}, {"end": 100}])
-def test_shape_between_bounds(bounds: dict[str, int], tmp_path: Path) -> None:
+def test_shape_between_bounds(bounds: dict[str, Any], tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Shape", ["x"], ["shape"], **bounds),
         helper.make_node("Cast", ["shape"], ["numbers"], to=1),
@@ -290,7 +290,7 @@ def test_integer_arithmetic(tmp_path: Path) -> None:
         helper.make_node("ReduceSum", ["x"], ["total"], keepdims=0),
         helper.make_node("Add", ["total", "e"], ["y"]),
     ]
-    constants = {
+    constants: dict[str, Array] = {
         "zero": np.array(0),
         "five": np.array(5),
         "seven": np.array(7),

@@ -48,6 +48,16 @@ def test_a_wrong_name_is_an_error_even_behind_an_unsupported_node(tmp_path: Path
         load(saved(model(nodes, {"x": [1, 3]}, ["y"]), tmp_path))
 
 
+def test_a_wrong_attribute_behind_an_unsupported_node(tmp_path: Path) -> None:
+    first = helper.make_node("Sin", ["x"], ["a"])
+    unknown = helper.make_node("Softmax", ["a"], ["y"], no_such=1)
+    proto = model([first, unknown], {"x": [1, 3]}, ["y"])
+    assert len(findings(proto, tmp_path)) == 2
+    wrong = model([first, helper.make_node("Relu", ["a"], ["y"], no_such=1)], {"x": [1, 3]}, ["y"])
+    with pytest.raises(InputError, match="there is no attribute 'no_such'"):
+        load(saved(wrong, tmp_path))
+
+
 ROW = var(2, 3)
 IMAGE = var(1, 2, 4, 4)
 KERNEL = whole(1, 3, 2, 2, 2)

@@ -50,13 +50,18 @@ def test_automatic_padding_of_convolutions(
 
 
 def test_automatic_padding_is_not_guessed_for_dilated_kernels(tmp_path: Path) -> None:
-    same = {"auto_pad": "SAME_UPPER", "dilations": [2, 1]}
+    same: dict[str, Any] = {"auto_pad": "SAME_UPPER", "dilations": [2, 1]}
     with pytest.raises(UnsupportedError, match="auto_pad=SAME_UPPER with dilations"):
         agree_exactly(single("Conv", var(1, 2, 6, 7), whole(1, 3, 2, 2, 2), **same), tmp_path)
 
 
 def test_padding_beyond_the_edge_is_not_counted_by_guess(tmp_path: Path) -> None:
-    attributes = {"kernel_shape": [2], "strides": [2], "ceil_mode": 1, "count_include_pad": 1}
+    attributes: dict[str, Any] = {
+        "kernel_shape": [2],
+        "strides": [2],
+        "ceil_mode": 1,
+        "count_include_pad": 1,
+    }
     with pytest.raises(UnsupportedError, match="count_include_pad with ceil_mode"):
         agree(single("AveragePool", var(1, 2, 5), **attributes), tmp_path)
     agree(single("AveragePool", var(1, 2, 6), **attributes), tmp_path)
