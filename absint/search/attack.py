@@ -23,8 +23,10 @@ FloatArray = NDArray[np.float64]
 Runtime = Callable[[FloatArray], FloatArray]
 """The deployed network: flat inputs (batch, input_size) to flat outputs (batch, output_size)."""
 
-STARTS = 64
+STARTS = 128
 STEPS = 40
+FIRST_STEP, LAST_STEP = 0.25, 1e-3
+"""The length of the first and last step, in widths of the box."""
 REPLAYS = 4
 """How many of the best points of one round are replayed."""
 
@@ -60,10 +62,15 @@ class Attack:
     def descend(
         self, lower: FloatArray, upper: FloatArray, rng: np.random.Generator, starts: int = STARTS
     ) -> Counterexample | None:
-        """Gradient descent in the box from random points, its centre and random corners."""
+        """Gradient descent in the box from its centre, random points, and points of its faces.
+
+        Extreme inputs are where networks misbehave, and a point inside a face has no other way in:
+        a step clipped to the box rarely ends in several bounds at once.
+        """
         width = upper - lower
         unit = rng.random((starts, len(lower)))
-        unit[: starts // 4] = np.round(unit[: starts // 4])
+        on_face = (rng.random(unit.shape) < 0.5) & (np.arange(starts) % 2 == 0)[:, None]
+        unit = np.where(on_face, np.round(unit), unit)
         unit[0] = 0.5
         x = np.clip(lower + unit * width, lower, upper)
         return self.descend_from(x, lower, upper)
@@ -73,20 +80,21 @@ class Attack:
     ) -> Counterexample | None:
         """Gradient descent from points x (batch, input_size); boxes may differ by point."""
         width = upper - lower
+        shrink = (LAST_STEP / FIRST_STEP) ** (1 / steps)
         best, nearest = x, np.full(len(x), np.inf)
         for step in range(steps):
             values, inner = row_values(self.graph, self.query.query, self._load(x), self.arrays)
-            distance, row = self.query.violation(self.arrays.numpy(values))
+            distance, weights = self.query.violation(self.arrays.numpy(values))
             better = distance < nearest
             best, nearest = np.where(better[:, None], x, best), np.where(better, distance, nearest)
             if (distance <= 0).any() and (found := self.replay(x, distance)):
                 return found
             slope = self.arrays.numpy(
-                row_gradient(self.graph, self.query.query, row, inner, self.arrays)
+                row_gradient(self.graph, self.query.query, weights, inner, self.arrays)
             )
             size = np.abs(slope * width).max(axis=1, keepdims=True)
             move = np.where(step % 2, np.sign(slope), slope * width / np.where(size > 0, size, 1.0))
-            x = np.clip(x - 0.25 * 0.9**step * move * width, lower, upper)
+            x = np.clip(x - FIRST_STEP * shrink**step * move * width, lower, upper)
         return self.replay(best, nearest)
 
     def probe(self, x: FloatArray) -> tuple[FloatArray, Counterexample | None]:

@@ -35,8 +35,10 @@ SLACK = 1e-9
 """A leaf is emitted only when its bound clears zero by this share of the outputs' scale: many times
 what the checker's rigorous arithmetic gives away, so that the check does not fail for rounding."""
 DIVE_EVERY = 8
-"""A gradient descent from the most promising boxes runs once in so many batches."""
+"""Gradient descents, from the most promising boxes and from fresh points, run once in so many
+batches."""
 DIVE_STARTS = 16
+FRESH_STARTS = 256
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,7 @@ class CellSearch:
         if found is None and self.batches % DIVE_EVERY == 0:
             near = np.argsort(distance, kind="stable")[:DIVE_STARTS]
             found = self.attack.descend_from(points[near], self.lower, self.upper)
+            found = found or self.attack.descend(self.lower, self.upper, self.rng, FRESH_STARTS)
         return found
 
     def _split(self, batch: Frontier, verdicts: _Verdicts, rest: NDArray[np.int64]) -> None:

@@ -23,16 +23,20 @@ def row_values(graph: Graph, query: Query, x: Array, arrays: Arrays) -> tuple[Ar
 
 
 def row_gradient(
-    graph: Graph, query: Query, rows: IntArray, values: list[Array], arrays: Arrays
+    graph: Graph, query: Query, weights: FloatArray, values: list[Array], arrays: Arrays
 ) -> Array:
-    """The gradient at each point of the row chosen for it: (batch, input_size)."""
+    """The gradient at each point of its weighted sum of rows: (batch, input_size).
+
+    ``weights`` is (batch, rows); ``values`` are those of ``row_values`` at the points.
+    """
     xp = arrays.xp
     pending: dict[int, Array] = {}
-    out = arrays.load(query.outputs)[rows]
+    weighted = arrays.asarray(weights)
+    out = weighted @ arrays.load(query.outputs)
     for node, place in graph.output_slices():
         part = out[:, place].reshape((-1, *graph.nodes[node].shape))
         pending[node] = pending[node] + part if node in pending else part
-    gradient = arrays.load(query.inputs)[rows] + 0.0
+    gradient = weighted @ arrays.load(query.inputs)
     places = graph.input_slices()
     for position in reversed(range(max(pending) + 1)):
         if position not in pending:

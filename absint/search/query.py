@@ -98,16 +98,23 @@ class CellQuery:
         best: FloatArray = margin[:, self.region].max(axis=1)
         return best
 
-    def violation(self, margin: FloatArray) -> tuple[FloatArray, IntArray]:
-        """At points: how far each is from the catastrophe (<= 0: in it), and the row that says so."""
-        distance = np.full(len(margin), np.inf)
-        row = np.zeros(len(margin), dtype=np.int64)
-        for members in self.members:
-            furthest = members[margin[:, members].argmax(axis=1)]
-            value = margin[np.arange(len(margin)), furthest]
-            row = np.where(value < distance, furthest, row)
-            distance = np.minimum(distance, value)
-        return distance, row
+    def violation(self, margin: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """At points: how far each is from the catastrophe (<= 0: in it), and which way it lies.
+
+        The distance is to the nearest conjunction; ``weights`` (batch, rows) are those of its
+        rows that do not hold, in proportion to what each misses by.
+        """
+        misses = np.stack([margin[:, m].max(axis=1) for m in self.members], axis=1)
+        nearest = misses.argmin(axis=1)
+        weights = np.zeros(margin.shape)
+        for conjunction, members in enumerate(self.members):
+            points = np.flatnonzero(nearest == conjunction)
+            part = margin[np.ix_(points, members)]
+            floor = part.max(axis=1, keepdims=True) * (part >= part.max(axis=1, keepdims=True))
+            share = np.where(part > 0, part, floor)
+            total = np.abs(share).sum(axis=1, keepdims=True)
+            weights[np.ix_(points, members)] = np.abs(share) / np.where(total > 0, total, 1.0)
+        return misses.min(axis=1), weights
 
 
 def cell_query(cell: Cell, input_size: int, output_size: int) -> CellQuery:
