@@ -168,6 +168,8 @@ def test_always_is_the_negation_of_never(case: Case, point: Point) -> None:
         ("r is not maximal", (1, 2, 2, 0), False),
         ("not p < q < r", (1, 2, 2, 0), True),
         ("p <= q <= r", (1, 2, 2, 0), True),
+        ("not not p <= q", (1, 2, 2, 0), True),
+        ("not not not p <= q", (1, 2, 2, 0), False),
         ("p == 1 and q != r or s == 0", (1, 2, 2, 0), True),
         ("not p == 1 and s == 0", (1, 2, 2, 0), False),
         ("p >= 0.1 - 1e-1 + 8/255*0", (0, 0, 0, 0), True),

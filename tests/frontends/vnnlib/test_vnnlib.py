@@ -120,6 +120,19 @@ def test_empty_and_contradictory_disjuncts_are_dropped() -> None:
     assert cell.catastrophe == ((y((1, -1), bound="-1"),),)
 
 
+@pytest.mark.parametrize("ends", ["(<= X_0 2) (< X_0 2)", "(< X_0 2) (<= X_0 2)"])
+@pytest.mark.parametrize("flip", [False, True])
+def test_of_two_equal_bounds_the_strict_one_counts(ends: str, flip: bool) -> None:
+    other = "(>= X_0 2)"
+    if flip:
+        ends, other = ends.replace("<", ">"), "(<= X_0 2)"
+    tail = "(assert (and (>= X_1 0) (<= X_1 0) (<= Y_0 0)))"
+    with pytest.raises(InputError, match="empty region: X_0 has lower bound 2 and upper bound 2"):
+        _problem(DECLARED + f"(assert (and {ends} {other}))" + tail)
+    with pytest.raises(InputError, match="empty region: the bounds of every disjunct"):
+        _problem(DECLARED + BOX.replace("2", "9") + f"(assert (or (and {ends} {other})))" + tail)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("upwards", [True, False])
 def test_strict_bounds_keep_exactly_their_floats(dtype: str, upwards: bool) -> None:
