@@ -1,12 +1,14 @@
 """Rigorous float64: a-priori error bounds that hold for any summation order, with or without FMA.
 
-Every bound is derived in docs/rigor.md. ``U`` is the unit roundoff; ``TINY`` bounds what an
-underflowing operation can lose even when subnormal results are flushed to zero. NaN and infinity
-are left to spread: a comparison with NaN is false, so nothing is ever accepted because of one.
+Every bound is derived in docs/rigor.md. ``U`` is the unit roundoff; ``TINY`` is twice what one
+operation can lose to underflow, also where subnormal results are flushed to zero and subnormal
+operands read as zero. NaN and infinity are left to spread: a comparison with NaN is false, so
+nothing is ever accepted because of one.
 """
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -14,31 +16,35 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+_NORMAL = Fraction(1, 1 << 1022)
+
 U = 2.0**-53
 TINY = 2.0**-1021
-MAX_TERMS = 1 << 40
+LARGEST = float(np.finfo(np.float64).max)
+MAX_TERMS = 1 << 30
+"""Values of a graph, so also terms of a sum: beyond, the bounds' own roundings would matter."""
 
 
 def gamma(terms: int) -> float:
-    """Twice ``terms U / (1 - terms U)``, Higham's constant: room for the rounding of its own use."""
+    """Twice Higham's ``terms U / (1 - terms U)`` and more: room for the rounding of its own use."""
     if terms > MAX_TERMS:
         raise OverflowError(f"a sum of {terms} products is too long for the error bound")
     return 4 * terms * U
 
 
 def inflate(x: FloatArray, terms: int = 1) -> FloatArray:
-    """At least the exact value of the non-negative quantity that ``x`` computed in ``terms`` steps."""
+    """At least the exact value of a non-negative quantity, ``x`` as computed in ``terms`` steps."""
     return x * (1 + gamma(terms)) + terms * TINY
 
 
 def down(x: FloatArray) -> FloatArray:
-    """Below the exact result of the one operation that gave ``x``."""
-    return np.nextafter(x - TINY, -np.inf)
+    """Below the exact result of the one operation that gave ``x``; -inf after an overflow."""
+    return np.where(np.isfinite(x), np.nextafter(x - TINY, -np.inf), -np.inf)
 
 
 def up(x: FloatArray) -> FloatArray:
-    """Above the exact result of the one operation that gave ``x``."""
-    return np.nextafter(x + TINY, np.inf)
+    """Above the exact result of the one operation that gave ``x``; inf after an overflow."""
+    return np.where(np.isfinite(x), np.nextafter(x + TINY, np.inf), np.inf)
 
 
 def midpoint_radius(lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -48,13 +54,19 @@ def midpoint_radius(lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, F
 
 
 def nearest(values: list[Fraction]) -> tuple[FloatArray, FloatArray]:
-    """Floats near ``values``, and upper bounds of what each is off by."""
-    centre = np.array([float(v) for v in values], dtype=np.float64)
-    off = [abs(Fraction(float(c)) - v) for c, v in zip(centre, values, strict=True)]
-    return centre, np.array([above(d) for d in off], dtype=np.float64)
+    """Floats near ``values``, none of them subnormal, and upper bounds of what each is off by."""
+    centre = [0.0 if abs(v) < _NORMAL or abs(v) > LARGEST else float(v) for v in values]
+    off = [above(abs(Fraction(c) - v)) for c, v in zip(centre, values, strict=True)]
+    return np.array(centre, dtype=np.float64), np.array(off, dtype=np.float64)
 
 
 def above(value: Fraction) -> float:
-    """A float not below ``value``. Raises OverflowError when there is no finite one."""
+    """A float not below ``value``, never subnormal; infinite where none is large enough."""
+    if value > LARGEST:
+        return math.inf
+    if value < -LARGEST:
+        return -LARGEST
+    if abs(value) < _NORMAL:
+        return 2.0**-1022 if value > 0 else 0.0
     guess = float(value)
-    return guess if Fraction(guess) >= value else float(np.nextafter(guess, np.inf))
+    return guess if Fraction(guess) >= value else math.nextafter(guess, math.inf)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from absint.ir import OPS, Graph, Node
 from absint.ir.slopes import default_slopes
-from absint.proofs.arithmetic import TINY, FloatArray, U, gamma, inflate, midpoint_radius
+from absint.proofs.arithmetic import TINY, FloatArray, U, gamma, midpoint_radius
 from absint.proofs.transformers import affine, univariate
 from absint.proofs.transformers.affine import AFFINE_OPS, Interval
 from absint.proofs.transformers.univariate import UNIVARIATE_OPS, Function, Relaxation
@@ -30,6 +30,7 @@ class Rows:
 
     ``inputs`` and ``inputs_off`` are (batch or 1, rows, input_size), ``outputs`` and
     ``outputs_off`` (batch or 1, rows, output_size), ``bound`` (batch or 1, rows) is rounded up.
+    No row has input terms where ``inputs`` has no columns.
     """
 
     inputs: FloatArray
@@ -37,6 +38,11 @@ class Rows:
     outputs: FloatArray
     outputs_off: FloatArray
     bound: FloatArray
+
+    def take(self, which: slice | list[int]) -> Rows:
+        """Some of the rows."""
+        parts = (self.inputs, self.inputs_off, self.outputs, self.outputs_off, self.bound)
+        return Rows(*(part[:, which] for part in parts))
 
 
 class Bounds:
@@ -47,27 +53,30 @@ class Bounds:
         self.box = (lower, upper)
         self.values: list[Interval] = []
         self._relaxations: dict[int, Relaxation] = {}
-        self._losses: dict[int, tuple[FloatArray, FloatArray]] = {}
+        self._losses: list[Loss] = []
+        gamma(sum(node.size for node in graph.nodes))  # one graph of at most MAX_TERMS values
         places = graph.input_slices()
         with np.errstate(all="ignore"):
             for position, node in enumerate(graph.nodes):
                 if node.op == "input":
                     ends = [end[:, places[position]].reshape((-1, *node.shape)) for end in self.box]
                     self.values.append((ends[0], ends[1]))
+                    self._losses.append(_concretising_loss(node, self._reach(position)))
                 else:
                     self.values.append(self._transform(position, node))
 
     def _transform(self, position: int, node: Node) -> Interval:
         operands = [self.values[i] for i in node.inputs]
         if node.op in AFFINE_OPS:
-            under = affine.underflow_loss(node, operands)
-            self._losses[position] = (affine.backward_loss(node, operands), under)
+            self._losses.append(Loss.of(*affine.backward_loss(node, operands)))
             return affine.interval(node, operands)
         (operand,), function = node.inputs, UNIVARIATE_OPS[node.op](node)
         self._refine(operand, function)
         x = self.values[operand]
         slopes = default_slopes(node, *x, np)
         self._relaxations[position] = univariate.relax(node, x, slopes)
+        reach = self._reach(operand)
+        self._losses.append(_relaxing_loss(node, self._relaxations[position], reach))
         return function.image(x)
 
     def _refine(self, target: int, function: Function) -> None:
@@ -79,8 +88,7 @@ class Bounds:
         curved = function.curved(self.values[target]).reshape((batch, -1))
         chosen = np.flatnonzero(curved.any(axis=0))
         lower, upper = (end.reshape((batch, -1)).copy() for end in self.values[target])
-        widest = max(n.size for n in self.graph.nodes[: target + 1])
-        step = max(1, ELEMENT_BUDGET // (2 * batch * widest))
+        step = max(1, self._rows_at_once() // 2)
         for begin in range(0, len(chosen), step):
             some = chosen[begin : begin + step]
             start = _signed_units(some, node)
@@ -96,34 +104,39 @@ class Bounds:
 
     def minimum(self, rows: Rows) -> FloatArray:
         """Lower bounds of each row over each box, (batch, rows)."""
+        count, step = rows.bound.shape[1], self._rows_at_once()
         with np.errstate(all="ignore"):
-            start: dict[int, FloatArray] = {}
-            loss = np.zeros((self.box[0].shape[0], rows.bound.shape[1]))
-            for node, place in self.graph.output_slices():
-                self._start(start, node, rows.outputs[..., place])
-                loss = loss + self._off(node, rows.outputs_off[..., place])
-            for node, place in self.graph.input_slices().items():
-                if rows.inputs[..., place].any():
-                    self._start(start, node, rows.inputs[..., place])
-                    loss = loss + self._off(node, rows.inputs_off[..., place])
-            if not start:
-                return np.broadcast_to(-rows.bound, loss.shape).copy()
-            value = self._backward(start, inflate(loss, self.graph.output_size + 4)) - rows.bound
-            return np.nextafter(value, -np.inf)
+            parts = [
+                np.nextafter(self._backward(*self._start(some)) - some.bound, -np.inf)
+                for some in (rows.take(slice(b, b + step)) for b in range(0, count, step))
+            ]
+            return np.concatenate(parts, axis=1)
 
-    def _start(self, start: dict[int, FloatArray], node: int, part: FloatArray) -> None:
-        part = part.reshape((*part.shape[:2], *self.graph.nodes[node].shape))
-        if node in start:  # two ports of one node: exact only where they do not overlap
-            part = _exact_sum(start[node], part)
-        start[node] = part
+    def _rows_at_once(self) -> int:
+        batch: int = self.box[0].shape[0]
+        return max(1, ELEMENT_BUDGET // (batch * max(node.size for node in self.graph.nodes)))
 
-    def _off(self, node: int, off: FloatArray) -> FloatArray:
-        return _rows(
-            off.reshape((*off.shape[:2], *self.graph.nodes[node].shape)), self._reach(node)
-        )
+    def _start(self, rows: Rows) -> tuple[dict[int, FloatArray], FloatArray]:
+        """Coefficients (batch or 1, rows, *shape) by node; what they are off by, (batch, rows)."""
+        start: dict[int, FloatArray] = {}
+        loss = np.zeros((self.box[0].shape[0], rows.bound.shape[1]))
+        ports = [(n, rows.outputs, rows.outputs_off, p) for n, p in self.graph.output_slices()]
+        if rows.inputs.size:
+            places = self.graph.input_slices().items()
+            ports += [(n, rows.inputs, rows.inputs_off, p) for n, p in places]
+        for node, parts, offs, place in ports:
+            shape = (*parts.shape[:2], *self.graph.nodes[node].shape)
+            part, off = parts[..., place].reshape(shape), offs[..., place].reshape(shape)
+            if node in start:  # several ports of one node
+                part = start[node] + part
+                off = off + 2 * U * np.abs(part) + TINY
+            start[node] = part
+            loss = loss + _rows(off, self._reach(node))
+        return start, loss
 
     def _reach(self, node: int) -> FloatArray:
-        return np.maximum(np.abs(self.values[node][0]), np.abs(self.values[node][1]))
+        """The largest |value| of each entry, (batch, *shape); not zero, to cover underflow."""
+        return np.maximum(np.abs(self.values[node][0]), np.abs(self.values[node][1])) + TINY
 
     def _backward(self, start: Mapping[int, FloatArray], loss: FloatArray) -> FloatArray:
         """Lower bounds, (batch, rows), of ``sum_v start[v] . v`` less ``loss``.
@@ -131,13 +144,12 @@ class Bounds:
         ``start`` maps nodes to exact coefficients (batch or 1, rows, *shape).
         """
         walk = _Walk(dict(start), np.zeros((1, loss.shape[1])), loss)
-        total: FloatArray | float = 0.0
-        for position in reversed(range(max(walk.pending) + 1)):
+        for position in reversed(range(len(self.graph.nodes))):
             if position not in walk.pending:
                 continue
             c, node = walk.pending.pop(position), self.graph.nodes[position]
             if node.op == "input":
-                total = total + self._concretise(position, c, walk)
+                walk.shift(self._concretise(position, c, walk))
                 continue
             if position in self._relaxations:
                 parts = [self._through(c, position, walk)]
@@ -145,16 +157,15 @@ class Bounds:
                 parts = self._affine_step(c, position, walk)
             for operand, part in zip(node.inputs, parts, strict=True):
                 self._add(operand, part, walk)
-        safe_loss = walk.loss * (1 + 2.0**-20) + TINY * 2.0**40
-        value = total + walk.offset
-        spare = gamma(len(self.graph.nodes) + 4) * (np.abs(total) + np.abs(walk.offset))
-        return np.nextafter(value - (safe_loss + spare), -np.inf)
+        if walk.pending:
+            raise ValueError("a port of the graph is not one of its nodes")
+        return np.nextafter(walk.offset - (walk.loss * (1 + 2.0**-20) + TINY * 2.0**40), -np.inf)
 
     def _affine_step(self, c: FloatArray, position: int, walk: _Walk) -> list[FloatArray]:
-        node, (unit, under) = self.graph.nodes[position], self._losses[position]
+        node = self.graph.nodes[position]
         rule = OPS[node.op].affine
         assert rule is not None
-        walk.lose(_rows(np.abs(c), unit) + under[:, None])
+        walk.lose(c, self._losses[position])
         if "bias" in node.consts:
             walk.shift(_rows(c, np.broadcast_to(node.consts["bias"].value, (1, *node.shape))))
         weight = node.consts["weight"].value if "weight" in node.consts else None
@@ -162,7 +173,7 @@ class Bounds:
 
     def _through(self, c: FloatArray, position: int, walk: _Walk) -> FloatArray:
         """Coefficients before a nonlinear node; its offsets and their rounding are booked."""
-        node, relaxation = self.graph.nodes[position], self._relaxations[position]
+        relaxation = self._relaxations[position]
         positive, negative = np.maximum(c, 0.0), np.minimum(c, 0.0)
         part = (
             positive * relaxation.lower_slope[:, None] + negative * relaxation.upper_slope[:, None]
@@ -170,27 +181,47 @@ class Bounds:
         walk.shift(
             _rows(positive, relaxation.lower_offset) + _rows(negative, relaxation.upper_offset)
         )
-        size = np.maximum(np.abs(relaxation.lower_offset), np.abs(relaxation.upper_offset))
-        reach = self._reach(node.inputs[0])
-        steep = np.maximum(np.abs(relaxation.lower_slope), np.abs(relaxation.upper_slope))
-        unit = gamma(node.size + 2) * size + 4 * U * steep * reach
-        under = 4 * TINY * reach.reshape((reach.shape[0], -1)).sum(axis=1)
-        walk.lose(_rows(np.abs(c), unit) + under[:, None])
+        walk.lose(c, self._losses[position])
         return part
 
     def _add(self, operand: int, part: FloatArray, walk: _Walk) -> None:
         if operand in walk.pending:
-            part = walk.pending[operand] + part
-            walk.lose(_rows(np.abs(part), 2 * U * self._reach(operand)))
+            part, reach = walk.pending[operand] + part, self._reach(operand)
+            walk.lose(part, Loss.of(2 * U * reach + TINY, 4 * TINY * _total(reach)))
         walk.pending[operand] = part
 
     def _concretise(self, position: int, c: FloatArray, walk: _Walk) -> FloatArray:
         """The least value of ``c . x`` over the box of one input, before losses."""
-        batch, size = self.box[0].shape[0], self.graph.nodes[position].size
         middle, radius = midpoint_radius(*self.values[position])
-        value = _rows(c, middle) - _rows(np.abs(c), radius)
-        walk.lose(_rows(np.abs(c), gamma(size + 2) * (np.abs(middle) + radius)))
-        return np.broadcast_to(value, (batch, c.shape[1]))
+        walk.lose(c, self._losses[position])
+        return _rows(c, middle) - _rows(np.abs(c), radius)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a step may lose: ``unit`` (batch, *shape) a unit of |coefficient|, ``under`` (batch,) a
+    row, whatever its coefficients."""
+
+    unit: FloatArray
+    under: FloatArray
+
+    @staticmethod
+    def of(unit: FloatArray, under: FloatArray) -> Loss:
+        """A coefficient so small that it reads as zero still weighs ``unit``: that is added."""
+        return Loss(unit, under + TINY * _total(unit))
+
+
+def _relaxing_loss(node: Node, relaxation: Relaxation, reach: FloatArray) -> Loss:
+    """Of one step through a relaxed node whose operand lies within +-reach."""
+    size = np.maximum(np.abs(relaxation.lower_offset), np.abs(relaxation.upper_offset))
+    steep = np.maximum(np.abs(relaxation.lower_slope), np.abs(relaxation.upper_slope))
+    unit = gamma(node.size + 2) * size + 4 * U * steep * reach + 2 * TINY * (1 + reach)
+    return Loss.of(unit, 4 * TINY * _total((1 + steep) * reach + size))
+
+
+def _concretising_loss(node: Node, reach: FloatArray) -> Loss:
+    """Of the least value of a linear function over a box within +-reach."""
+    return Loss.of(2 * gamma(node.size + 2) * reach + TINY, 8 * TINY * _total(reach))
 
 
 @dataclass
@@ -205,8 +236,8 @@ class _Walk:
         self.offset = self.offset + amount
         self.loss = self.loss + 2 * U * np.abs(self.offset)
 
-    def lose(self, amount: FloatArray) -> None:
-        self.loss = self.loss + amount
+    def lose(self, c: FloatArray, by: Loss) -> None:
+        self.loss = self.loss + _rows(np.abs(c), by.unit) + by.under[:, None]
 
 
 def _rows(c: FloatArray, x: FloatArray) -> FloatArray:
@@ -225,7 +256,7 @@ def _signed_units(chosen: NDArray[np.int64], node: Node) -> FloatArray:
     return units.reshape((1, -1, *node.shape))
 
 
-def _exact_sum(a: FloatArray, b: FloatArray) -> FloatArray:
-    """a + b where that is exact, NaN (which proves nothing) where it is not."""
-    total = a + b
-    return np.where((total - a == b) & (total - b == a), total, np.nan)
+def _total(x: FloatArray) -> FloatArray:
+    """(batch,): the sums of all entries of a non-negative (batch, *shape) array."""
+    total: FloatArray = x.reshape((x.shape[0], -1)).sum(axis=1)
+    return total

@@ -18,11 +18,11 @@ import numpy as np
 
 from absint.ir import Graph
 from absint.ir import digest as graph_digest
-from absint.problem import Cell, Problem, to_json
-from absint.proofs.arithmetic import FloatArray
+from absint.problem import Cell, Problem, ProblemError, to_json
+from absint.proofs.arithmetic import MAX_TERMS, FloatArray
 from absint.proofs.bounds import Bounds
 from absint.proofs.format import Certificate, CertificateError
-from absint.proofs.rows import float_rows, mix
+from absint.proofs.rows import float_rows, join, mix
 from absint.proofs.stream import Arity, Leaf, Rule, leaves
 from absint.proofs.transformers.affine import AFFINE_OPS
 from absint.proofs.transformers.univariate import UNIVARIATE_OPS
@@ -78,6 +78,8 @@ def check(
     if problem is not None and to_json(problem) != to_json(certificate.problem):
         raise CertificateError("the certificate is about another problem (the specs differ)")
     problem = certificate.problem
+    if len(certificate.proofs) != len(problem.cells):
+        raise CertificateError("a certificate holds one proof for each cell of its problem")
     if (problem.input_size, problem.output_size) != (graph.input_size, graph.output_size):
         raise CertificateError("the problem's sizes are not the network's")
     if any(port.dtype != problem.semantics.dtype for port in graph.inputs):
@@ -85,6 +87,8 @@ def check(
     for node in graph.nodes:
         if node.op != "input" and node.op not in AFFINE_OPS and node.op not in UNIVARIATE_OPS:
             raise CertificateError(f"the checker has no rule for {node.op!r}")
+    if sum(node.size for node in graph.nodes) > MAX_TERMS:
+        raise CertificateError("the network is too large for the checker's error bounds")
     report = CheckReport()
     for index, cell in enumerate(problem.cells):
         _check_cell(index, cell, certificate, graph, report, progress, jobs)
@@ -100,7 +104,10 @@ def _check_cell(
     progress: Progress | None,
     jobs: int,
 ) -> None:
-    lower, upper = certificate.problem.network_box(cell)
+    try:
+        lower, upper = certificate.problem.network_box(cell)
+    except ProblemError as error:
+        raise CertificateError(f"the problem has no region to check: {error}") from error
     claims, open_share = _Claims(cell, graph), Fraction(0)
     stream = leaves(certificate.proofs[index], lower.tolist(), upper.tolist(), Arity.of(cell))
     size = max(1, min(BATCH, BATCH_ELEMENTS // max(node.size for node in graph.nodes)))
@@ -208,15 +215,16 @@ class _Claims:
 
     def _mixed(self, leaves: list[Leaf]) -> list[Failure]:
         """MIX: each conjunction fails by a weighted sum of rows."""
-        weights = np.zeros((len(leaves), len(self.members), len(self.strict)))
-        given = np.array([leaf.choices for leaf in leaves], dtype=np.float64)
-        cursor = 0
-        for conjunction, members in enumerate(self.members):
-            weights[:, conjunction, members] = given[:, cursor : cursor + len(members)]
-            cursor += len(members)
-        margin = self._bounds(leaves).minimum(mix(self.rows, weights))
-        strict = ((weights > 0) & self.strict).any(axis=2)
-        holds = np.where(strict, margin >= 0, margin > 0) & (weights > 0).any(axis=2)
+        given = np.array([leaf.choices for leaf in leaves], dtype=np.uint8)
+        ends = np.cumsum([len(members) for members in self.members])[:-1]
+        sums, strict, used = [], [], []
+        for members, weights in zip(self.members, np.split(given, ends, axis=1), strict=True):
+            sums.append(mix(self.rows.take(members), weights[:, None].astype(np.float64)))
+            strict.append(((weights > 0) & self.strict[members]).any(axis=1))
+            used.append((weights > 0).any(axis=1))
+        margin = self._bounds(leaves).minimum(join(sums))
+        holds = np.where(np.stack(strict, axis=1), margin >= 0, margin > 0)
+        holds &= np.stack(used, axis=1)
         return [
             (leaf, _not_proved(found))
             for leaf, held, found in zip(leaves, holds, margin, strict=True)

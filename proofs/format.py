@@ -98,6 +98,7 @@ def _header(text: bytes) -> dict[str, Any]:
         well_formed = (
             _canonical(header) == text
             and set(header) == {*DIGESTS, "format", "sizes"}
+            and type(header["format"]) is int
             and header["format"] == FORMAT
             and all(_is_digest(header[name]) for name in DIGESTS)
             and all(type(size) is int and size >= 0 for size in header["sizes"])

@@ -9,16 +9,23 @@ from absint.ir import Graph
 from absint.problem import Cell, LinearConstraint
 from absint.proofs.arithmetic import FloatArray, above, gamma, inflate, nearest, up
 from absint.proofs.bounds import Rows
+from absint.proofs.format import CertificateError
+
+MAX_COEFFICIENTS = 1 << 26
 
 
 def float_rows(cell: Cell, graph: Graph) -> tuple[Rows, NDArray[np.bool_]]:
-    """A cell's rows, the conjunctions' one after another and then the region's, and their strictness.
+    """A cell's rows, the conjunctions' one after another and then the region's; which are strict.
 
-    A constraint fails everywhere on a box where its row's minimum is positive (strict: not negative).
+    A constraint fails everywhere on a box where its row's minimum is positive (strict: or zero).
+    Raises CertificateError where the rows would take more than MAX_COEFFICIENTS numbers.
     """
     groups = [*cell.catastrophe, cell.constraints]
     flat = [row for group in groups for row in group]
-    inputs = _matrix(flat, "inputs", graph.input_size)
+    width = graph.output_size + graph.input_size * any(row.inputs for row in flat)
+    if len(flat) * width > MAX_COEFFICIENTS:
+        raise CertificateError(f"{len(flat)} constraints on {width} values are too many to check")
+    inputs = _matrix(flat, "inputs", width - graph.output_size)
     outputs = _matrix(flat, "outputs", graph.output_size)
     bound = np.array([[above(item.bound) for item in flat]])
     return Rows(*inputs, *outputs, bound), np.array([item.strict for item in flat])
@@ -32,6 +39,12 @@ def _matrix(rows: list[LinearConstraint], side: str, size: int) -> tuple[FloatAr
             index = [i for i, _ in terms]
             centre[0, row, index], off[0, row, index] = nearest([c for _, c in terms])
     return centre, off
+
+
+def join(parts: list[Rows]) -> Rows:
+    """Rows one after another."""
+    names = ("inputs", "inputs_off", "outputs", "outputs_off", "bound")
+    return Rows(*(np.concatenate([getattr(p, name) for p in parts], axis=1) for name in names))
 
 
 def mix(rows: Rows, weights: FloatArray) -> Rows:

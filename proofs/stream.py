@@ -25,9 +25,9 @@ class Rule(IntEnum):
     HALVE = 0
     """``split`` at the middle of dimension d. Operand: d."""
     SPLIT = 1
-    """``split`` at a given point of dimension d. Operands: d, a float64 (8 bytes, little endian)."""
+    """``split`` at a given point of dimension d. Operands: d, a float64 (little endian)."""
     SAFE = 2
-    """Every conjunction breaks one of its constraints on the whole box. Operands: which, for each."""
+    """Every conjunction breaks one of its constraints on the whole box. Operands: which, each."""
     EMPTY = 3
     """One of the region's own constraints fails on the whole box. Operand: which."""
     OPEN = 4
@@ -174,7 +174,7 @@ class Leaf:
 def leaves(
     data: bytes, lower: Sequence[float], upper: Sequence[float], arity: Arity
 ) -> Iterator[Leaf]:
-    """The leaves of a proof of the box [lower, upper], in preorder, in memory that grows with depth.
+    """The leaves of a proof of the box [lower, upper], in preorder; memory grows with depth only.
 
     Checks that the parts of every split cover the box that is split: a cut lies strictly inside
     its dimension, and both closed halves are proved. Raises CertificateError.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.proofs.arithmetic import FloatArray
+from absint.proofs.arithmetic import TINY, FloatArray
 
 Enclosure = tuple[FloatArray, FloatArray]
 """(lower, upper) bounds of a function's values."""
@@ -17,7 +17,7 @@ _LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")
 """ln 2 to 32 bits, so that a product with an integer below 2^20 is exact."""
 _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 _RELATIVE = 2.0**-46
-"""Bounds the relative error of ``_exp``: argument reduction 2^-50, remainder 2^-62, rounding 2^-48."""
+"""Bounds the relative error: argument reduction 2^-53, remainder 2^-62, rounding 2^-51."""
 _FLOOR = -700.0
 _TAYLOR_DEGREE = 14
 
@@ -61,5 +61,8 @@ def tanh(x: FloatArray) -> Enclosure:
     low, high = exp_of_negative(-2 * size)
     least = np.maximum((1 - high) / (1 + high) * (1 - _SLACK) - _SLACK, 0.0)
     most = np.minimum((1 - low) / (1 + low) * (1 + _SLACK) + _SLACK, 1.0)
+    cubic = np.minimum(size, 1.0)  # t - t^3 / 3 <= tanh t <= t: relatively sharp where t is small
+    least = np.maximum(least, cubic * (1 - cubic * cubic / 3) * (1 - _SLACK) - TINY)
+    most = np.minimum(most, size + TINY)
     positive = x >= 0
     return np.where(positive, least, -most), np.where(positive, most, -least)

@@ -79,7 +79,15 @@ def from_bytes(data: bytes) -> Graph:
         return _read(data)
     except GraphFormatError:
         raise
-    except (KeyError, ValueError, TypeError, IndexError, OverflowError, RecursionError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        ValueError,
+        TypeError,
+        IndexError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise GraphFormatError(f"not a well-formed graph: {error}") from error
 
 
@@ -107,6 +115,8 @@ def _read(data: bytes) -> Graph:
             raise GraphFormatError(f"node {position} does not have the shape it claims")
     if cursor != len(data):
         raise GraphFormatError("trailing bytes")
+    if not all(0 <= o["node"] < len(builder.nodes) for o in header["outputs"]):
+        raise GraphFormatError("an output reads a node that does not exist")
     outputs = tuple(
         Port(o["name"], o["node"], builder.shape(o["node"]), o["dtype"]) for o in header["outputs"]
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +17,8 @@ from absint.problem.problem import (
     Semantics,
     Term,
 )
+
+_NUMBER = re.compile(r"-?[0-9]+(/[1-9][0-9]*)?")
 
 
 def to_json(problem: Problem) -> bytes:
@@ -32,6 +35,7 @@ def from_json(data: bytes) -> Problem:
     """Reads a problem back. Raises ProblemError."""
     try:
         problem = _read(json.loads(data))
+        canonical = to_json(problem) == data
     except ProblemError:
         raise
     except (
@@ -39,11 +43,11 @@ def from_json(data: bytes) -> Problem:
         ValueError,
         TypeError,
         IndexError,
+        AttributeError,
         RecursionError,
-        ZeroDivisionError,
     ) as error:
         raise ProblemError(f"not a well-formed problem: {error}") from error
-    if to_json(problem) != data:
+    if not canonical:
         raise ProblemError("the problem is not in canonical form")
     return problem
 
@@ -80,6 +84,9 @@ def _terms(terms: tuple[Term, ...]) -> list[list[Any]]:
 
 
 def _read(data: dict[str, Any]) -> Problem:
+    sizes = (data["input_size"], data["output_size"])
+    if not isinstance(data["name"], str) or any(type(size) is not int for size in sizes):
+        raise ValueError("the name must be text and the sizes whole numbers")
     semantics = Semantics(**data["semantics"])
     if (
         semantics.name != "real"
@@ -90,8 +97,8 @@ def _read(data: dict[str, Any]) -> Problem:
     cells = tuple(
         Cell(
             Box(
-                tuple(Fraction(v) for v in cell["lower"]),
-                tuple(Fraction(v) for v in cell["upper"]),
+                tuple(_number(v) for v in cell["lower"]),
+                tuple(_number(v) for v in cell["upper"]),
             ),
             tuple(tuple(_read_constraint(c) for c in row) for row in cell["catastrophe"]),
             tuple(_read_constraint(c) for c in cell["constraints"]),
@@ -103,9 +110,15 @@ def _read(data: dict[str, Any]) -> Problem:
 
 def _read_constraint(row: list[Any]) -> LinearConstraint:
     inputs, outputs, bound, strict = row
-    return LinearConstraint(
-        tuple((int(i), Fraction(c)) for i, c in inputs),
-        tuple((int(i), Fraction(c)) for i, c in outputs),
-        Fraction(bound),
-        bool(strict),
-    )
+    return LinearConstraint(_read_terms(inputs), _read_terms(outputs), _number(bound), bool(strict))
+
+
+def _read_terms(terms: list[Any]) -> tuple[Term, ...]:
+    return tuple((int(index), _number(coefficient)) for index, coefficient in terms)
+
+
+def _number(text: Any) -> Fraction:
+    """``p`` or ``p/q``: no exponents, which could make a short text a number of any size."""
+    if not isinstance(text, str) or _NUMBER.fullmatch(text) is None:
+        raise ValueError(f"not a number in canonical form: {str(text)[:20]!r}")
+    return Fraction(text)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,32 +32,29 @@ def parse_number(text: str) -> Fraction:
     return Fraction(numerator) / (int(denominator) if denominator else 1)
 
 
-def round_to(value: Fraction, dtype: Dtype, rounding: Rounding = "nearest") -> float:
-    """The float of ``dtype`` that ``value`` rounds to (nearest: ties to even).
+_WHOLE: dict[Rounding, Callable[[Fraction], int]] = {
+    "nearest": round,
+    "up": math.ceil,
+    "down": math.floor,
+}
 
+
+def round_to(value: Fraction, dtype: Dtype, rounding: Rounding = "nearest") -> float:
+    """The float of ``dtype`` that ``value`` rounds to (nearest: ties to even), never -0.0.
+
+    In integers, so that it does not depend on the process's rounding or flush-to-zero mode.
     Raises OverflowError when the result is not finite.
     """
-    kind: Any = np.float32 if dtype == "float32" else np.float64
-    try:
-        with np.errstate(over="ignore"):
-            guess = kind(value.numerator / value.denominator)
-    except OverflowError:
-        guess = kind(math.inf)
-    if not np.isfinite(guess):
+    precision, least, top = (24, -149, 128) if dtype == "float32" else (53, -1074, 1024)
+    size = abs(value)
+    exponent = size.numerator.bit_length() - size.denominator.bit_length()
+    if size < Fraction(2) ** exponent:
+        exponent -= 1  # now 2^exponent <= size < 2^(exponent + 1)
+    quantum = max(exponent - precision + 1, least)
+    whole = _WHOLE[rounding](value / Fraction(2) ** quantum)
+    if abs(whole) * Fraction(2) ** quantum >= Fraction(2) ** top:
         raise OverflowError(f"{float_text(value)} does not fit {dtype}")
-    around = [np.nextafter(guess, kind(-math.inf)), guess, np.nextafter(guess, kind(math.inf))]
-    finite = [float(g) for g in around if np.isfinite(g)]
-    if rounding == "nearest":
-        even = {
-            g: int(kind(g).view(np.uint32 if dtype == "float32" else np.uint64)) & 1 for g in finite
-        }
-        return min(finite, key=lambda g: (abs(Fraction(g) - value), even[g])) + 0.0
-    fits = [
-        g for g in finite if (Fraction(g) >= value if rounding == "up" else Fraction(g) <= value)
-    ]
-    if not fits:
-        raise OverflowError(f"{float_text(value)} does not fit {dtype}")
-    return (min(fits) if rounding == "up" else max(fits)) + 0.0
+    return math.ldexp(whole, quantum)
 
 
 def round_all(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -102,7 +103,7 @@ class Semantics:
     dtype: Dtype = "float32"
     """The type of the network's inputs, to which regions are rounded."""
     inputs: Literal["rounded", "representable"] = "rounded"
-    """``rounded``: every real of the box, rounded to nearest; ``representable``: the floats in it."""
+    """``rounded``: every real of the box, rounded to nearest; ``representable``: its floats."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,8 @@ class Problem:
         rows = [c for conjunction in cell.catastrophe for c in conjunction] + list(cell.constraints)
         for row in rows:
             for terms, size in ((row.inputs, self.input_size), (row.outputs, self.output_size)):
+                if any(a >= b for (a, _), (b, _) in pairwise(terms)):
+                    raise ProblemError(f"{self.name}: the terms of {row} are not in order")
                 if terms and not (terms[0][0] >= 0 and terms[-1][0] < size):
                     raise ProblemError(f"{self.name}: {row} reads past the network's {size} values")
         if any(row.outputs for row in cell.constraints):

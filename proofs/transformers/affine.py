@@ -21,42 +21,46 @@ AFFINE_OPS = frozenset({"dense", "conv", "scale", "reshape", "gather", "sum", "c
 def interval(node: Node, xs: Sequence[Interval]) -> Interval:
     """Bounds of ``W x + b`` over the operands' intervals, each (batch, *shape)."""
     rule = _rule(node)
-    terms = _products(rule, rule.fan_in(node)) + (1 if "bias" in node.consts else 0)
-    if terms == 0:
+    if _moves(node, rule):
         lower, upper = (rule.forward(node, [x[side] for x in xs], None, np) for side in (0, 1))
         return lower, upper
+    terms = rule.fan_in(node) + 1
     parts = [midpoint_radius(*x) for x in xs]
     centre = rule.forward(node, [m for m, _ in parts], _weight(node), np)
     reach = [inflate(r + gamma(terms) * np.abs(m), 2) for m, r in parts]
-    spread = _magnitude(node, rule, reach)
-    radius = _weight_radius(node, rule, [inflate(np.abs(m) + r) for m, r in parts])
-    spread = inflate(spread + radius + _bias_error(node, terms), 2 * terms + 3)
+    far = [inflate(np.abs(m) + r) for m, r in parts]
+    spread = _magnitude(node, rule, reach) + _weight_radius(node, rule, far)
+    drowned = 4 * TINY * _total(far).reshape((-1, *(1 for _ in node.shape)))
+    spread = inflate(spread + drowned + _bias_error(node, terms), 4 * terms + 8)
     if "bias" in node.consts:
         centre = centre + node.consts["bias"].value
     return down(centre - spread), up(centre + spread)
 
 
-def backward_loss(node: Node, xs: Sequence[Interval]) -> FloatArray:
-    """What a unit of |coefficient| on each output entry may lose in one backward step.
+def backward_loss(node: Node, xs: Sequence[Interval]) -> tuple[FloatArray, FloatArray]:
+    """What one backward step may lose: by a unit of |coefficient| on each output, and by underflow.
 
-    Covers the rounding of ``c W`` over all x of the operands' intervals, the rounding of ``c . b``,
-    and weights and biases known up to a radius. Shape (batch, *node.shape).
+    The first, (batch, *node.shape), covers the rounding of ``c W`` over all x of the operands'
+    intervals, the rounding of ``c . b``, and weights and biases known up to a radius. The second,
+    (batch,), is lost in a row whatever its coefficients are.
     """
-    rule, batch = _rule(node), xs[0][0].shape[0]
-    reach = [np.maximum(np.abs(low), np.abs(high)) for low, high in xs]
-    terms = _products(rule, rule.fan_out(node))
-    loss = np.zeros((batch, *node.shape))
-    if terms:
-        loss = gamma(terms) * _magnitude(node, rule, reach)
-    loss = loss + _weight_radius(node, rule, reach)
-    return inflate(loss + _bias_error(node, node.size + 1), rule.fan_in(node) + 4)
+    rule = _rule(node)
+    reach = [np.maximum(np.abs(low), np.abs(high)) + TINY for low, high in xs]
+    magnitude, total = _magnitude(node, rule, reach), _total(reach)
+    unit = gamma(_products(rule, rule.fan_out(node))) * magnitude
+    unit = unit + _weight_radius(node, rule, reach) + _bias_error(node, node.size + 1)
+    unit = unit + 4 * TINY * total.reshape((-1, *(1 for _ in node.shape)))
+    unit = inflate(unit, rule.fan_in(node) + 4)
+    bias = np.abs(node.consts["bias"].value).sum() if "bias" in node.consts else 0.0
+    swallowed = _total([magnitude]) + node.size * bias
+    return unit, 2 * TINY * (4 * rule.fan_out(node) * total + swallowed)
 
 
-def underflow_loss(node: Node, xs: Sequence[Interval]) -> FloatArray:
-    """What underflow in one backward step may lose in a row, whatever its coefficients: (batch,)."""
-    terms = _rule(node).fan_out(node)
-    total = sum(np.abs(x).reshape((x.shape[0], -1)).sum(axis=1) for ends in xs for x in ends)
-    return 2 * terms * TINY * total
+def _total(xs: Sequence[FloatArray]) -> FloatArray:
+    """The sum of all entries of each batch element, (batch,)."""
+    sums = [x.reshape((x.shape[0], -1)).sum(axis=1) for x in xs]
+    result: FloatArray = np.add.reduce(sums)
+    return result
 
 
 def _rule(node: Node) -> AffineRule:
@@ -68,6 +72,11 @@ def _rule(node: Node) -> AffineRule:
 def _products(rule: AffineRule, fan: int) -> int:
     """How many rounded terms a sum has; data movement copies, which is exact."""
     return fan if rule.weighted or fan > 1 else 0
+
+
+def _moves(node: Node, rule: AffineRule) -> bool:
+    """Whether every entry is a copy of one operand entry (or zero), so that ends map to ends."""
+    return not rule.weighted and "bias" not in node.consts and node.op != "sum"
 
 
 def _weight(node: Node) -> FloatArray | None:
@@ -91,5 +100,5 @@ def _bias_error(node: Node, terms: int) -> FloatArray | float:
     if "bias" not in node.consts:
         return 0.0
     bias = node.consts["bias"]
-    error = gamma(terms) * np.abs(bias.value)
+    error: FloatArray = gamma(terms) * np.abs(bias.value)
     return error if bias.radius is None else error + bias.radius

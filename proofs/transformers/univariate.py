@@ -35,7 +35,7 @@ class PiecewiseLinear:
             rise = slope * (x - knot)
             value = np.where(x > knot, base + rise, value)
             size = np.where(x > knot, abs(base) + np.abs(rise), size)
-        error = 8 * U * size + 4 * TINY
+        error = 8 * U * size + 4 * TINY * (1 + max(map(abs, self.slopes)))
         return value - error, value + error
 
     def image(self, x: Interval) -> Interval:
@@ -60,7 +60,8 @@ class PiecewiseLinear:
 
     def curved(self, x: Interval) -> NDArray[np.bool_]:
         """Where the relaxation over the interval depends on its bounds."""
-        return np.logical_or.reduce([inside for inside, _, _ in self._knots_in(x)])
+        parts = [inside for inside, _, _ in self._knots_in(x)]
+        return sum(parts[1:], parts[0])
 
     def _knots_in(self, x: Interval) -> Iterator[tuple[NDArray[np.bool_], float, float]]:
         for knot, value in zip(self.knots, self.values, strict=True):
@@ -104,7 +105,8 @@ class SShaped:
         steps = [near - point, far - point]
         climb = np.maximum.reduce([a * b for a in lean for b in steps])
         scale = (np.abs(slope) + 1) * (np.abs(far) + np.abs(near) + np.abs(point))
-        touch = base + climb + 16 * U * (scale + np.abs(base) + np.abs(climb)) + 4 * TINY
+        touch = base + climb + 16 * U * (scale + np.abs(base) + np.abs(climb))
+        touch = touch + 4 * TINY * (1 + np.abs(slope))
         return np.where(far > 0, np.maximum(gap, touch), gap)
 
 
@@ -112,7 +114,8 @@ def _gap(value: Enclosure, slope: FloatArray, x: FloatArray, sign: int) -> Float
     """An upper bound of ``sign (f(x) - slope x)`` from bounds of f(x)."""
     top = sign * value[1 if sign > 0 else 0]
     product = sign * slope * x
-    return top - product + (4 * U * (np.abs(top) + np.abs(product)) + 4 * TINY)
+    lost = 4 * U * (np.abs(top) + np.abs(product)) + 4 * TINY * (1 + np.abs(slope) + np.abs(x))
+    return top - product + lost
 
 
 def _tanh_guess(slope: FloatArray) -> FloatArray:
