@@ -10,7 +10,7 @@ from absint.frontends.spec.scale import Scale
 from absint.frontends.spec.tree import Node, Source
 from absint.frontends.spec.values import Leaves
 from absint.ir import Graph
-from absint.problem import Semantics, Unsupported, UnsupportedError
+from absint.problem import Semantics
 from absint.problem.exact import Dtype
 
 MAX_VALUES = 8_000_000
@@ -46,16 +46,3 @@ class Context:
             raise self.source.error(
                 f"more than {MAX_VALUES} bounds in one spec; verify it in several", node
             )
-
-
-def input_dtype(graph: Graph) -> Dtype:
-    """The dtype of the network's inputs. Raises UnsupportedError unless it is one float type."""
-    found = {port.dtype for port in graph.inputs}
-    if found == {"float32"}:
-        return "float32"
-    if found == {"float64"}:
-        return "float64"
-    listed = ", ".join(f"{port.name}: {port.dtype}" for port in graph.inputs)
-    raise UnsupportedError(
-        [Unsupported("the model's inputs", listed, "all float32 or all float64 are")]
-    )

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from absint.frontends.spec.catastrophe import KEYS as CONDITION_KEYS
 from absint.frontends.spec.catastrophe import condition_key, read_catastrophe
-from absint.frontends.spec.context import Context, input_dtype
+from absint.frontends.spec.context import Context
 from absint.frontends.spec.dataset import read_dataset
+from absint.frontends.spec.dtype import input_dtype
 from absint.frontends.spec.files import ReferredFiles, stem
 from absint.frontends.spec.names import KEYWORDS, Names
 from absint.frontends.spec.problems import build_problem

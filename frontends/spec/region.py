@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from absint.frontends.spec.context import Context
+from absint.frontends.spec.dtype import FLOAT_MAX
 from absint.frontends.spec.expression import parse_formula
 from absint.frontends.spec.formula import And, Formula, simplified
 from absint.frontends.spec.names import unknown
@@ -19,10 +20,6 @@ WHOLE = ("all", "center", "eps", "norm", "clip", "lower", "upper")
 KEYS = (*WHOLE, "where", "any_of")
 NORMS = ("linf",)
 _OTHER_NORMS = ("l0", "l1", "l2")
-_FLOAT_MAX = {
-    "float32": Fraction((2**24 - 1) * 2**104),
-    "float64": Fraction((2**53 - 1) * 2**971),
-}
 
 
 @dataclass(frozen=True)
@@ -240,7 +237,7 @@ def finish(
         known.append(interval)
     lower = context.scale.to_network([r.lower for r in known])
     upper = context.scale.to_network([r.upper for r in known])
-    largest = _FLOAT_MAX[context.dtype]
+    largest = FLOAT_MAX[context.dtype]
     for index, (low, high) in enumerate(zip(lower, upper, strict=True)):
         if high > largest or low < -largest:
             raise context.source.error(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from absint.frontends.spec.dtype import FLOAT_MAX
 from absint.frontends.spec.formula import (
     And,
     Formula,
@@ -189,6 +190,9 @@ def _box(bounds: _Bounds, base: _Bounds, variables: Variables, dtype: Dtype) -> 
             name, place = variables.input_place(index)
             missing = "lower" if low is None else "upper"
             raise variables.text.error(f"{name} has no {missing} bound", place)
+        if max(low[0], high[0], -low[0], -high[0]) > FLOAT_MAX[dtype]:
+            name, place = variables.input_place(index)
+            raise variables.text.error(f"{name}: a bound does not fit {dtype}", place)
         lower.append(_closed(low, high[0], 1, dtype))
         upper.append(_closed(high, low[0], -1, dtype))
     return Box(tuple(lower), tuple(upper))

@@ -10,7 +10,7 @@ import re
 from fractions import Fraction
 
 from absint.frontends.spec.affine import Affine, compare
-from absint.frontends.spec.context import input_dtype
+from absint.frontends.spec.dtype import input_dtype
 from absint.frontends.spec.formula import And, Formula, Or, negate
 from absint.frontends.vnnlib.cells import build_cells
 from absint.frontends.vnnlib.sexp import Atom, Form, Sexp, Text

@@ -38,6 +38,8 @@ BAD = [
     (HEAD + BOX, "1:1: no assertion speaks of an output"),
     (HEAD, "1:1: no assertion"),
     (HEAD + "(assert (>= X_0 0))\n(assert (<= Y_0 1))", "1:16: X_0 has no upper bound"),
+    (HEAD + "(assert (>= X_0 0))\n(assert (< X_0 1e39))\n(assert (<= Y_0 1))",
+     "1:16: X_0: a bound does not fit float32"),
     (HEAD + "(assert (>= X_0 1))\n(assert (<= X_0 0))\n(assert (<= Y_0 1))",
      "5:1: empty region: X_0 has lower bound 1 and upper bound 0"),
     (HEAD + BOX + "(assert (or (and (>= X_0 2) (<= Y_0 1)) (and (<= X_0 -1) (<= Y_0 1))))",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from pathlib import Path
@@ -268,3 +270,11 @@ def test_acas_property_by_hand() -> None:
     assert cell.box.lower == tuple(F(low) for low, _ in ranges)
     assert cell.box.upper == tuple(F(high) for _, high in ranges)
     assert cell.catastrophe == (tuple(y((j, 1), (0, -1)) for j in range(1, 5)),)
+
+
+def test_reading_loads_no_yaml() -> None:
+    code = (
+        "import sys, absint.frontends.spec, absint.frontends.vnnlib; print('yaml' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,28 @@
+"""The float type of a network's inputs."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from absint.ir import Graph
+from absint.problem import Unsupported, UnsupportedError
+from absint.problem.exact import Dtype
+
+FLOAT_MAX = {
+    "float32": Fraction((2**24 - 1) * 2**104),
+    "float64": Fraction((2**53 - 1) * 2**971),
+}
+"""The largest finite value of each input type; bounds beyond it are errors."""
+
+
+def input_dtype(graph: Graph) -> Dtype:
+    """The dtype of the network's inputs. Raises UnsupportedError unless it is one float type."""
+    found = {port.dtype for port in graph.inputs}
+    if found == {"float32"}:
+        return "float32"
+    if found == {"float64"}:
+        return "float64"
+    listed = ", ".join(f"{port.name}: {port.dtype}" for port in graph.inputs)
+    raise UnsupportedError(
+        [Unsupported("the model's inputs", listed, "all float32 or all float64 are")]
+    )
