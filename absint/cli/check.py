@@ -8,17 +8,21 @@ from pathlib import Path
 import click
 
 from absint import api
-from absint.cli import files
-from absint.cli.options import jobs, output_format, path_option
+from absint.cli.options import SETTINGS, jobs, output_format, path_option
 from absint.cli.progress import ProgressLine
 from absint.proofs.format import CertificateError
+from absint.report import files
 
 ACCEPTED, REJECTED, INCOMPLETE = 0, 1, 3
 
+EPILOG = """\b
+Exit code: 0 accepted; 1 rejected: it is damaged, about another model, spec or property, or does
+not prove what it claims; 3 incomplete: what is proved holds, but parts are open; 2 a file cannot
+be read or is wrong; 4 not supported; 130 interrupted. Only 0 means that the property is proved.
+"""
 
-@click.command(
-    epilog="Exit code: 0 accepted, 1 rejected, 3 incomplete (parts are open), 2 wrong input."
-)
+
+@click.command(epilog=EPILOG, context_settings=SETTINGS)
 @click.argument("certificate", type=click.Path(path_type=Path))
 @path_option("--model", required=True, help="The ONNX file that the certificate must be about.")
 @path_option("--region", required=True, help="The spec that it must be about.")
@@ -38,8 +42,9 @@ def command(certificate: Path, model: Path, region: Path, jobs: int, style: str)
         report = api.check(data, model, region, jobs=jobs, progress=line.check)
     except CertificateError as error:
         line.clear()
-        show(style, certificate, None, str(error), time.monotonic() - started)
+        show(style, certificate, None, str(error), time.monotonic() - started, REJECTED)
         return REJECTED
     line.clear()
-    show(style, certificate, report, "", time.monotonic() - started)
-    return ACCEPTED if report.accepted else REJECTED if report.rejected else INCOMPLETE
+    code = ACCEPTED if report.accepted else REJECTED if report.rejected else INCOMPLETE
+    show(style, certificate, report, "", time.monotonic() - started, code)
+    return code

@@ -6,20 +6,24 @@ from pathlib import Path
 
 import click
 
-from absint.cli import files
-from absint.cli.options import output_format, path_option
+from absint.cli.options import SETTINGS, output_format, path_option
+from absint.report import files
 
 UNSUPPORTED = 4
 
 
 @click.command(
-    epilog="Exit code: 0 supported, 4 not (everything that is not is listed), 2 wrong input."
+    context_settings=SETTINGS,
+    epilog="Exit code: 0 supported, 4 not (everything that is not is listed), 2 wrong input.",
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @path_option("--graph", help="Write the lowered graph here, for `python -m absint.proofs`.")
 @output_format()
 def command(model: Path, graph: Path | None, style: str) -> int:
-    """Show what a model holds and everything in it that is not supported; runs nothing."""
+    """Show what a model holds and everything in it that is not supported; runs nothing.
+
+    MODEL is an ONNX file (also .onnx.gz).
+    """
     from absint.frontends.onnx import inspect
     from absint.ir import to_bytes
     from absint.ir.serialize import MAGIC

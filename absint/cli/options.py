@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -11,7 +12,12 @@ from typing import Any
 import click
 
 FORMATS = ("text", "json")
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+MAX_JOBS = 1024
+MIN_MEMORY = 1 << 20
+MAX_SECONDS = 1e9
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_TIMES = {"": 1, "s": 1, "m": 60, "h": 3600}
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -24,10 +30,39 @@ class Size(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", str(value).strip(), re.I)
+        match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([KMGT]?)(?:i?B)?", str(value), re.I)
         if match is None:
             self.fail(f"{value!r} is not a size such as 512M or 8G", param, ctx)
-        return int(float(match.group(1)) * _UNITS[match.group(2).upper()])
+        size = int(float(match.group(1)) * _UNITS[match.group(2).upper()])
+        if size < MIN_MEMORY:
+            self.fail(f"{value!r} is less than 1M; write 512M or 8G", param, ctx)
+        return size
+
+
+class Seconds(click.ParamType):
+    """A time above zero: ``90``, ``1.5``, ``90s``, ``5m``, ``2h``."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            return seconds(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def seconds(text: str) -> float:
+    """The time that ``text`` says. Raises ValueError."""
+    match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?\d+)?)\s*([smh]?)\s*", text, re.I)
+    try:
+        value = float(match.group(1)) * _TIMES[match.group(2).lower()] if match else math.nan
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= MAX_SECONDS:
+        raise ValueError(f"{text!r} is not a time above zero such as 90, 1.5, 5m or 2h")
+    return value
 
 
 def cores() -> int:
@@ -38,14 +73,14 @@ def cores() -> int:
 def output_format() -> Decorator:
     return click.option(
         "--format", "style", type=click.Choice(FORMATS), default="text", show_default=True,
-        help="What to print on stdout.",
+        help="What to print on stdout; json is one document, also for errors.",
     )  # fmt: skip
 
 
 def jobs() -> Decorator:
     return click.option(
-        "--jobs", type=click.IntRange(min=1), default=cores(), show_default="all cores",
-        help="How many cores to use.",
+        "--jobs", type=click.IntRange(1, MAX_JOBS), default=cores(), show_default="all cores",
+        metavar="N", help="How many cores to use.",
     )  # fmt: skip
 
 

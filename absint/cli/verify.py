@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 from absint.api import Task, load, verify_each
-from absint.cli import files
-from absint.cli.options import Size, jobs, output_format, path_option
+from absint.cli.options import SETTINGS, Seconds, Size, jobs, output_format, path_option
 from absint.cli.progress import ProgressLine
 from absint.problem import InputError
 from absint.proofs.format import MAGIC, Certificate, CertificateError
-from absint.search.options import GIB, SearchOptions
+from absint.report import files
+from absint.search.options import SearchOptions
 from absint.search.result import Result
 
 EPILOG = """\b
-Exit code: that of the worst property (1 falsified before 3 unknown before 0 verified); 2 wrong
-input, 4 not supported, 130 interrupted. `verified` is printed only after the independent checker
-accepted the certificate, which is written beside: one file a property, and what is still open in
-it when the verdict is unknown (see --resume).
+Exit code: that of the worst property.
+    0  verified     the independent checker accepted the certificate, which is written
+    1  falsified    an input that is catastrophic on onnxruntime, with zero tolerance
+    3  unknown      out of time or memory; the certificate holds the proof so far (--resume)
+    2  wrong input    4  not supported    70  internal error    130  interrupted
+Of several properties 1 is worse than 3, and 3 than 0. Of a batch's rows the order is 1, 70 (a row
+crashed or ran out of memory), 4, 2, 3, 0; a verdict that contradicts `expected` makes it 70.
+
+\b
+Examples:
+    absint verify model.onnx --region spec.yaml
+    absint verify model.onnx --region prop_1.vnnlib.gz --timeout 5m --counterexample found
+    absint verify model.onnx --region spec.yaml --timeout 2h --resume spec.cert
+    absint verify --instances instances.csv --results results.csv --certificates certs
 """
 
+_SINGLE = ("model", "region", "certificate", "counterexample", "resume", "jobs")
+_BATCH = ("results", "workers", "certificates", "counterexamples")
 
-@click.command(epilog=EPILOG)
+
+@click.command(epilog=EPILOG, context_settings=SETTINGS)
 @click.argument("model", type=click.Path(path_type=Path), required=False)
 @path_option("--region", help="The spec: YAML (docs/spec.md) or VNN-LIB (.vnnlib, .vnnlib.gz).")
 @path_option(
@@ -32,20 +48,37 @@ it when the verdict is unknown (see --resume).
     help="Where to write the certificate. Default: the spec's name with .cert, in this folder; "
     "several properties get their names appended.",
 )
-@path_option("--counterexample", help="Write a counterexample here (.npz, with a .json beside).")
+@path_option(
+    "--counterexample",
+    help="Write a counterexample here: PATH.npz (input, output) and PATH.json (what it means).",
+)
 @path_option("--resume", help="A certificate with open parts, to go on from.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=300.0,
+    type=Seconds(),
+    default="300",
     show_default=True,
-    help="Seconds for each property, its check included.",
+    metavar="TIME",
+    help="For each property, its check included: seconds, or as in 5m and 2h. In a batch: for a "
+    "row without a time of its own, loading included.",
 )
 @click.option(
-    "--memory", type=Size(), default=8 * GIB, show_default="8G", help="Memory limit of the search."
+    "--memory",
+    type=Size(),
+    default="8G",
+    show_default=True,
+    metavar="SIZE",
+    help="Memory limit; in a batch the workers share it.",
 )
 @jobs()
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Of the search's random choices.",
+)
 @click.option(
     "--device",
     default="cpu",
@@ -53,99 +86,151 @@ it when the verdict is unknown (see --resume).
     help="Where bounds are computed: cpu (numpy), or a PyTorch device such as cuda.",
 )
 @output_format()
-@path_option("--instances", help="Batch mode: a CSV of model, property, timeout rows.")
-@path_option("--results", help="Batch mode: where to write the table as CSV.")
-def command(  # fmt: skip
-    model: Path | None,
-    region: Path | None,
-    certificate: Path | None,
-    counterexample: Path | None,
-    resume: Path | None,
-    timeout: float,
-    memory: int,
-    jobs: int,
-    seed: int,
-    device: str,
-    style: str,
-    instances: Path | None,
-    results: Path | None,
-) -> int:
+@path_option(
+    "--instances",
+    help="Batch: a CSV with the columns onnx, vnnlib, timeout and, if known, expected.",
+)
+@path_option("--results", help="Batch: where to write the table as CSV.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="Batch: how many rows run side by side.  [default: all cores]",
+)
+@path_option("--certificates", help="Batch: a folder for the rows' certificates.")
+@path_option("--counterexamples", help="Batch: a folder for the rows' counterexamples.")
+@click.pass_context
+def command(context: click.Context, **given: Any) -> int:
     """Prove that no input of a region reaches the catastrophe, or find one that does.
 
-    MODEL is an ONNX file (also .onnx.gz).
+    MODEL is an ONNX file (also .onnx.gz). No option but --region is needed. With --instances, many
+    models and properties are run in worker processes; a crash loses one row.
     """
-    options = SearchOptions(timeout, memory, jobs, seed, device)
-    if instances is not None:
-        from absint.cli.batch import run_batch
+    options = SearchOptions(
+        given["timeout"], given["memory"], given["jobs"], given["seed"], given["device"]
+    )
+    batch = given["instances"] is not None
+    _reject(context, _SINGLE if batch else _BATCH, batch)
+    if batch:
+        from absint.cli.batch import Batch, run_batch
 
-        return run_batch(instances, results, options, style)
-    if model is None or region is None:
-        raise click.UsageError("give MODEL and --region, or --instances")
-    return _verify(model, region, certificate, counterexample, resume, options, style)
-
-
-def _verify(
-    model: Path,
-    region: Path,
-    certificate: Path | None,
-    counterexample: Path | None,
-    resume: Path | None,
-    options: SearchOptions,
-    style: str,
-) -> int:
-    from absint.report import reporter
-
-    task = load(model, region)
-    paths = _certificate_paths(task, region, certificate)
-    for path in paths.values():
-        files.require_writable(path, [MAGIC])
-    earlier = None if resume is None else _read_certificate(resume)
-    report, results = reporter(style, task, options), []
-    line = ProgressLine(region.name)
-    watched = dataclasses.replace(options, progress=line.search)
-    for result in verify_each(task, watched, earlier):
-        line.clear()
-        if result.certificate is not None:
-            files.write(paths[result.name], result.certificate)
-        results.append(result)
-        report.add(result, paths[result.name])
-        if counterexample is not None and result.counterexample is not None:
-            _save(task, result, counterexample, several=len(paths) > 1)
-    report.finish()
-    return worst_exit_code(results)
+        names = [field.name for field in dataclasses.fields(Batch) if field.name in given]
+        return run_batch(Batch(options=options, **{name: given[name] for name in names}))
+    if given["model"] is None or given["region"] is None:
+        missing = "MODEL" if given["model"] is None else "--region"
+        raise click.UsageError(f"{missing} is missing: absint verify MODEL --region SPEC", context)
+    if str(given["model"]).endswith((".yaml", ".yml", ".vnnlib")):
+        raise click.UsageError(f"{given['model']} is a spec: put --region before it", context)
+    request = Request(
+        given["model"],
+        given["region"],
+        given["certificate"],
+        given["counterexample"],
+        given["resume"],
+        given["style"],
+    )
+    return request.run(options)
 
 
-def worst_exit_code(results: list[Result]) -> int:
+def _reject(context: click.Context, names: Iterable[str], batch: bool) -> None:
+    """Raises UsageError for an option that has no meaning here."""
+    for name in names:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            shown = "MODEL" if name == "model" else f"--{name}"
+            rule = "does not go with --instances" if batch else "needs --instances"
+            hint = "; use --workers" if name == "jobs" else ""
+            raise click.UsageError(f"{shown} {rule}{hint}", context)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One model and spec to verify, and where results go."""
+
+    model: Path
+    region: Path
+    certificate: Path | None
+    counterexample: Path | None
+    resume: Path | None
+    style: str
+
+    def run(self, options: SearchOptions) -> int:
+        """Verifies all properties; returns the exit code. Raises as ``api.verify_each`` does."""
+        from absint.report import reporter
+
+        task = load(self.model, self.region)
+        certificates, counterexamples = self._targets(task)
+        earlier = None if self.resume is None else _read_certificate(self.resume, task)
+        report, results = reporter(self.style, task, options), list[Result]()
+        line = ProgressLine(self.region.name)
+        watched = dataclasses.replace(options, progress=line.search)
+        for result in verify_each(task, watched, earlier):
+            line.clear()
+            if result.certificate is not None:
+                files.write(certificates[result.name], result.certificate)
+            if result.name in counterexamples and result.counterexample is not None:
+                from absint.report import counterexample
+
+                counterexample.save(counterexamples[result.name], task, result)
+            results.append(result)
+            report.add(result, certificates[result.name])
+        code = worst_exit_code(results)
+        report.finish(code)
+        return code
+
+    def _targets(self, task: Task) -> tuple[dict[str, Path], dict[str, Path]]:
+        """Where each property's certificate and counterexample go; all can be written.
+
+        Raises InputError.
+        """
+        from absint.frontends.spec.files import stem
+
+        base = self.certificate or Path(f"{stem(self.region)}.cert")
+        certificates = _per_property(task, base)
+        for path in certificates.values():
+            files.require_writable(path, [MAGIC])
+        counterexamples: dict[str, Path] = {}
+        planned = list(certificates.values())
+        if self.counterexample is not None:
+            from absint.report import counterexample
+
+            counterexamples = _per_property(task, self.counterexample)
+            for path in counterexamples.values():
+                counterexample.require_writable(path)
+                planned += counterexample.paths(path)
+        files.require_distinct(planned)
+        return certificates, counterexamples
+
+
+def worst_exit_code(results: Iterable[Result]) -> int:
     codes = {result.verdict.exit_code for result in results}
     return next(code for code in (1, 3, 0) if code in codes)
 
 
-def _certificate_paths(task: Task, region: Path, given: Path | None) -> dict[str, Path]:
-    """A path for each property's certificate."""
-    from absint.frontends.spec.files import stem
-
-    base = given if given is not None else Path(f"{stem(region)}.cert")
+def _per_property(task: Task, base: Path) -> dict[str, Path]:
+    """A path for each property: ``base``, or with the properties' names where there are several."""
     names = [problem.name for problem in task.spec.properties]
     if len(names) == 1:
         return {names[0]: base}
-    return {name: base.with_name(f"{base.stem}-{safe_name(name)}{base.suffix}") for name in names}
+    if not base.name:
+        raise InputError("is not a file's name", str(base))
+    return {
+        name: base.with_name(f"{base.stem}-{safe}{base.suffix}")
+        for name, safe in zip(names, files.safe_names(names), strict=True)
+    }
 
 
-def safe_name(name: str) -> str:
-    """A property's name as part of a file's."""
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-
-
-def _read_certificate(path: Path) -> Certificate:
+def _read_certificate(path: Path, task: Task) -> Certificate:
+    """A certificate to go on from. Raises InputError unless it is about ``task``."""
     try:
-        return Certificate.from_bytes(files.read(path, "certificate"))
+        certificate = Certificate.from_bytes(files.read(path, "certificate"))
     except CertificateError as error:
         raise InputError(str(error), str(path)) from error
-
-
-def _save(task: Task, result: Result, path: Path, several: bool) -> None:
-    from absint.report.counterexample import save
-
-    if several:
-        path = path.with_name(f"{path.stem}-{safe_name(result.name)}{path.suffix}")
-    save(path, task, result)
+    for part, bound, found in (
+        ("model", certificate.model, task.model.digest),
+        ("spec", certificate.spec, task.spec.digest),
+    ):
+        if bound != found:
+            raise InputError(f"cannot be resumed: it is about another {part}", str(path))
+    if certificate.problem not in task.spec.properties:
+        raise InputError("cannot be resumed: it is about another property", str(path))
+    return certificate

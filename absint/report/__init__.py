@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from absint.api import Task
-from absint.search.options import SearchOptions
-from absint.search.result import Result
+if TYPE_CHECKING:
+    from absint.api import Task
+    from absint.search.options import SearchOptions
+    from absint.search.result import Result
 
 
 class Reporter(Protocol):
@@ -15,7 +16,7 @@ class Reporter(Protocol):
 
     def add(self, result: Result, certificate: Path) -> None: ...
 
-    def finish(self) -> None: ...
+    def finish(self, exit_code: int) -> None: ...
 
 
 def reporter(style: str, task: Task, options: SearchOptions) -> Reporter:
@@ -24,6 +25,10 @@ def reporter(style: str, task: Task, options: SearchOptions) -> Reporter:
         from absint.report.json import JsonReporter
 
         return JsonReporter(task, options)
+    if task.spec.dataset is not None:
+        from absint.report.dataset import DatasetReporter
+
+        return DatasetReporter(task, task.spec.dataset)
     from absint.report.text import TextReporter
 
     return TextReporter(task)

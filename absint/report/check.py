@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 from absint.proofs.check import CheckReport
+from absint.report.document import dumps
+from absint.report.text import count, share
 
 SHOWN = 5
 
 
-def show(style: str, path: Path, report: CheckReport | None, error: str, seconds: float) -> None:
+def show(
+    style: str, path: Path, report: CheckReport | None, error: str, seconds: float, exit_code: int
+) -> None:
     """Prints what the checker found; ``report`` is None where it could not start, by ``error``."""
     if style == "json":
-        print(json.dumps(_facts(path, report, error, seconds), indent=2))
+        print(dumps(_facts(path, report, error, seconds, exit_code)))
     elif report is None:
         print(f"{path}: rejected: {error}")
     elif report.accepted:
-        print(f"{path}: accepted: all {report.leaves} leaves hold and cover the region "
+        holds = "its only leaf holds" if report.leaves == 1 else f"all {report.leaves} leaves hold"
+        print(f"{path}: accepted: {holds} and cover{'s' * (report.leaves == 1)} the region "
               f"({seconds:.2f} s)")  # fmt: skip
     elif report.rejected:
-        print(f"{path}: rejected: {len(report.rejected)} of {report.leaves} leaves do not hold")
+        print(f"{path}: rejected: {len(report.rejected)} of {count(report.leaves, 'leaf', 'leaves')} "
+              f"{'does' if len(report.rejected) == 1 else 'do'} not hold")  # fmt: skip
         for item in report.rejected[:SHOWN]:
             print(f"  cell {item.cell}, leaf {item.leaf}: {item.reason}")
     else:
-        share = float(sum(report.open_share) / len(report.open_share))
-        print(f"{path}: incomplete: what is proved holds, but {share:.3%} of the region is open "
-              f"({report.open_leaves} of {report.leaves} leaves)")  # fmt: skip
+        print(f"{path}: incomplete: what is proved holds, but {share(open_share(report))} of the "
+              f"region is open ({report.open_leaves} of {count(report.leaves, 'leaf', 'leaves')})")  # fmt: skip
 
 
-def _facts(path: Path, report: CheckReport | None, error: str, seconds: float) -> dict[str, object]:
-    verdict = "rejected"
+def open_share(report: CheckReport) -> float:
+    """The mean share of the cells' volume that is open."""
+    return float(sum(report.open_share) / len(report.open_share))
+
+
+def _facts(
+    path: Path, report: CheckReport | None, error: str, seconds: float, exit_code: int
+) -> dict[str, Any]:
+    result = "rejected"
     if report is not None:
-        verdict = "accepted" if report.accepted else "rejected" if report.rejected else "incomplete"
+        result = "accepted" if report.accepted else "rejected" if report.rejected else "incomplete"
     rejected = report.rejected if report is not None else []
     return {
         "certificate": str(path),
-        "result": verdict,
-        "error": error,
+        "exit_code": exit_code,
+        "result": result,
+        "error": error or None,
         "leaves": report.leaves if report is not None else 0,
         "open_leaves": report.open_leaves if report is not None else 0,
         "open_share": [str(s) for s in report.open_share] if report is not None else [],

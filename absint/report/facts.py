@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from absint.api import Task
+from absint.problem import LinearConstraint, violated
 from absint.proofs.format import digest
+from absint.report.units import Units
 from absint.search.confirm import Confirmation, confirm
 from absint.search.result import Result
+
+
+@dataclass(frozen=True)
+class Margin:
+    """A constraint of the conjunction that holds: its left side minus its bound, exactly.
+
+    None where an output is not finite.
+    """
+
+    row: LinearConstraint
+    value: Fraction | None
 
 
 def confirmation(task: Task, result: Result) -> Confirmation | None:
@@ -24,21 +42,7 @@ def confirmation(task: Task, result: Result) -> Confirmation | None:
     )
 
 
-def names(task: Task) -> tuple[list[str], list[str]]:
-    """A name for each input value and each output value, from the spec or from the model."""
-    sources, graph = task.spec.sources, task.model.graph
-    inputs = sources.input_names or _indexed([(p.name, p.size) for p in graph.inputs])
-    outputs = sources.output_names or _indexed([(p.name, p.size) for p in graph.outputs])
-    return list(inputs), list(outputs)
-
-
-def _indexed(ports: list[tuple[str, int]]) -> list[str]:
-    return [
-        name if size == 1 else f"{name}[{index}]" for name, size in ports for index in range(size)
-    ]
-
-
-def result_facts(task: Task, result: Result, certificate: Path) -> dict[str, Any]:
+def result_facts(task: Task, result: Result, certificate: Path | None) -> dict[str, Any]:
     """One property's result, ready for JSON."""
     effort, check = result.effort, result.check
     facts: dict[str, Any] = {
@@ -48,13 +52,14 @@ def result_facts(task: Task, result: Result, certificate: Path) -> dict[str, Any
         "check_seconds": round(effort.check_seconds, 3),
         "nodes": effort.nodes,
         "reason": result.reason,
+        "open_share": None,
         "certificate": None,
         "counterexample": None,
     }
     if result.certificate is not None and check is not None:
         facts["open_share"] = result.open_share()
         facts["certificate"] = {
-            "path": str(certificate),
+            "path": None if certificate is None else str(certificate),
             "sha256": digest(result.certificate),
             "bytes": len(result.certificate),
             "leaves": check.leaves,
@@ -63,20 +68,50 @@ def result_facts(task: Task, result: Result, certificate: Path) -> dict[str, Any
             "accepted": check.accepted,
         }
     found = confirmation(task, result)
-    if found is not None:
-        facts["counterexample"] = confirmation_facts(task, found)
+    if found is not None and result.counterexample is not None:
+        facts["counterexample"] = confirmation_facts(task, result, found)
     return facts
 
 
-def confirmation_facts(task: Task, found: Confirmation) -> dict[str, Any]:
-    """A counterexample, ready for JSON."""
-    inputs, outputs = names(task)
-    return {
-        "input": dict(zip(inputs, found.x.tolist(), strict=True)),
-        "output": dict(zip(outputs, found.y.tolist(), strict=True)),
-        "constraints": [{"constraint": text, "margin": value} for text, value in found.margins],
+def confirmation_facts(task: Task, result: Result, found: Confirmation) -> dict[str, Any]:
+    """A counterexample, ready for JSON. ``input`` is in the spec's units."""
+    units = Units.of(task)
+    facts = {
+        "input": dict(zip(units.inputs, units.raw(found.x).tolist(), strict=True)),
+        "output": dict(zip(units.outputs, found.y.tolist(), strict=True)),
+        "constraints": [
+            {
+                "constraint": units.phrase(margin.row),
+                "margin": None if margin.value is None else float(margin.value),
+                "margin_exact": None if margin.value is None else str(margin.value),
+            }
+            for margin in margins(result, found)
+        ],
         "runtime": f"onnxruntime {task.runtime().version}",
         "catastrophic": found.catastrophic,
         "catastrophic_with_default_optimisations": found.catastrophic_default,
         "real_arithmetic": found.real.value,
     }
+    if units.mean:
+        facts["network_input"] = found.x.tolist()
+    return facts
+
+
+def margins(result: Result, found: Confirmation) -> list[Margin]:
+    """The constraints of the conjunction that holds, or of the one that is nearest to it."""
+    assert result.counterexample is not None
+    cell = result.problem.cells[result.counterexample.cell]
+    x, y = found.x.tolist(), found.y.tolist()
+    each = [[Margin(row, _value(row, x, y)) for row in rows] for rows in cell.catastrophe]
+    holding = violated(cell, found.x, found.y)
+    return each[holding] if holding is not None else min(each, key=_furthest)
+
+
+def _furthest(margins: Sequence[Margin]) -> Fraction:
+    return max(margin.value or Fraction(0) for margin in margins)
+
+
+def _value(row: LinearConstraint, x: Sequence[float], y: Sequence[float]) -> Fraction | None:
+    if not np.isfinite(y).all():
+        return None
+    return row.value([Fraction(v) for v in x], [Fraction(v) for v in y])

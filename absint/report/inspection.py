@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import Any
 
 from absint.frontends.onnx import Inspection, TensorInfo
+from absint.report.document import dumps
 
 
 def show(style: str, found: Inspection) -> None:
     """Prints what a model holds, and everything in it that is not supported."""
     if style == "json":
-        print(json.dumps(_facts(found), indent=2))
+        print(dumps(_facts(found)))
         return
     print(
         f"{found.path}: ONNX IR {found.ir_version}, opset {found.opset}, {found.producer}".rstrip(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,21 @@ from absint.report.facts import result_facts
 from absint.search.result import Result, Verdict
 
 MAX_VALUES = 12
+MAX_CONSTRAINTS = 12
+REAL = {
+    "agrees": "catastrophic there, too",
+    "disagrees": "not catastrophic there; it is the runtime's rounding that makes it so",
+    "cannot be told apart": "too close to tell",
+}
 
 
 class TextReporter:
-    """Prints each result as it comes, and a table of counts where there are several."""
+    """Prints each result as it comes, and a line of counts where there are several."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.results: list[Result] = []
-        graph, semantics = task.model.graph, task.spec.properties[0].semantics
-        print(
-            f"{task.model.path.name}: {graph.input_size} inputs, {graph.output_size} outputs, "
-            f"{graph.parameter_count()} parameters; {semantics.name} arithmetic, "
-            f"inputs {semantics.inputs} to {semantics.dtype}"
-        )
+        print(heading(task))
 
     def add(self, result: Result, certificate: Path) -> None:
         self.results.append(result)
@@ -37,47 +39,72 @@ class TextReporter:
         else:
             _print_open(result, facts)
 
-    def finish(self) -> None:
-        if self.task.spec.dataset is not None:
-            from absint.report.dataset import print_table
-
-            print_table(self.task.spec.dataset, self.results)
-        elif len(self.results) > 1:
+    def finish(self, exit_code: int) -> None:
+        if len(self.results) > 1:
             counts = {v: sum(r.verdict is v for r in self.results) for v in Verdict}
             print(", ".join(f"{count} {verdict.value}" for verdict, count in counts.items()))
+
+
+def heading(task: Task) -> str:
+    """What is asked: the network's size, and what its numbers mean."""
+    graph, semantics = task.model.graph, task.spec.properties[0].semantics
+    inputs = (
+        f"inputs rounded to {semantics.dtype}"
+        if semantics.inputs == "rounded"
+        else f"{semantics.dtype} inputs only"
+    )
+    return (
+        f"{task.model.path.name}: {count(graph.input_size, 'input')}, "
+        f"{count(graph.output_size, 'output')}, {count(graph.parameter_count(), 'parameter')}; "
+        f"{semantics.name} arithmetic, {inputs}"
+    )
 
 
 def _print_proof(result: Result, facts: dict[str, Any]) -> None:
     proof, effort = facts["certificate"], result.effort
     print(
-        f"  {_count(proof['leaves'], 'box', 'boxes')} proved in {effort.search_seconds:.2f} s, "
-        f"all accepted by the checker in {effort.check_seconds:.2f} s"
+        f"  {count(proof['leaves'], 'box', 'boxes')} proved in {effort.search_seconds:.2f} s, "
+        f"accepted by the independent checker in {effort.check_seconds:.2f} s"
     )
     print(f"  certificate: {proof['path']} ({proof['bytes']} bytes)")
 
 
 def _print_open(result: Result, facts: dict[str, Any]) -> None:
     proof = facts["certificate"]
-    print(f"  {result.reason}")
+    if result.reason:
+        print(f"  {result.reason}")
     print(
-        f"  open: {result.open_share():.3%} of the region, in "
-        f"{_count(proof['open_leaves'], 'box', 'boxes')} of {proof['leaves']}"
+        f"  open: {share(result.open_share())} of the region, "
+        f"{proof['open_leaves']} of {count(proof['leaves'], 'box', 'boxes')}"
     )
-    print(f"  proof so far: {proof['path']} (go on with --resume {proof['path']})")
+    print(f"  proof so far: {proof['path']} (go on with --resume {shlex.quote(proof['path'])})")
 
 
 def print_counterexample(facts: dict[str, Any]) -> None:
     """Input, output and what was replayed, from ``facts.confirmation_facts``."""
-    for side in ("input", "output"):
-        print(f"  {side}:  {_values(facts[side])}")
-    for row in facts["constraints"]:
-        print(f"  {row['constraint']} holds, by {-row['margin']:.6g}")
-    off = "catastrophic" if facts["catastrophic"] else "not catastrophic"
-    default = (
-        "catastrophic" if facts["catastrophic_with_default_optimisations"] else "not catastrophic"
-    )
+    print(f"  input:   {_values(facts['input'])}")
+    print(f"  output:  {_values(facts['output'])}")
+    rows = facts["constraints"]
+    for row in rows[:MAX_CONSTRAINTS]:
+        print(f"  {row['constraint']} {_holds(row['margin'])}")
+    if len(rows) > MAX_CONSTRAINTS:
+        print(f"  … ({len(rows) - MAX_CONSTRAINTS} more: --format json)")
+    off = _said(facts["catastrophic"])
+    default = _said(facts["catastrophic_with_default_optimisations"])
     print(f"  replayed on {facts['runtime']}: {off}; with its default optimisations: {default}")
-    print(f"  real arithmetic: {facts['real_arithmetic']}")
+    print(f"  in real arithmetic: {REAL[facts['real_arithmetic']]}")
+
+
+def _holds(margin: float | None) -> str:
+    if margin is None:
+        return "counts as true: an output is not a finite number"
+    if margin > 0:
+        return f"does not hold, by {margin:.6g}"
+    return f"holds, by {-margin:.6g}" if margin else "holds, exactly"
+
+
+def _said(catastrophic: bool) -> str:
+    return "catastrophic" if catastrophic else "not catastrophic"
 
 
 def _values(values: dict[str, float]) -> str:
@@ -86,5 +113,13 @@ def _values(values: dict[str, float]) -> str:
     return ", ".join(shown) + (f", … ({more} more: --format json)" if more else "")
 
 
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+def share(value: float) -> str:
+    """A share of a region for people: never ``0 %`` or ``100 %`` where it is not that."""
+    if value in (0.0, 1.0):
+        return f"{value:.0%}"
+    return f"{value:.3%}" if 1e-5 <= value <= 1 - 1e-5 else f"{100 * value:.3g}%"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """``1 box``, ``2 boxes``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
