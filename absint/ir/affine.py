@@ -110,6 +110,7 @@ class Conv(AffineRule):
             groups >= 1 and x[1] == w.shape[1] * groups and w.shape[0] % groups == 0,
             f"{x[1]} channels in {groups} groups do not fit weight {w.shape}",
         )
+        _require(min(w.shape) >= 1, f"weight has the empty shape {w.shape}")
         pads = node.integers("pads")
         for name, count in (("strides", rank), ("dilations", rank), ("pads", 2 * rank)):
             _require(len(node.integers(name)) == count, f"{name} must have {count} entries")
@@ -186,7 +187,7 @@ class Conv(AffineRule):
         return math.prod(node.consts["weight"].value.shape[1:])
 
     def fan_out(self, node: Node) -> int:
-        w = node.consts["weight"].value.shape
+        w: Shape = node.consts["weight"].value.shape
         return (w[0] // node.integer("groups")) * math.prod(w[2:])
 
 
@@ -295,7 +296,7 @@ def _inverses(node: Node) -> IntArray:
 def _take(flat: Array, index: IntArray, xp: Any) -> Array:
     """``flat[..., index]`` with zero where index is -1."""
     if index.min() >= 0:
-        return flat[..., index]
+        return flat[..., index.copy()]  # PyTorch warns of an index that cannot be written
     zero = xp.zeros_like(flat[..., :1])
     return xp.concat([flat, zero], axis=-1)[..., np.where(index < 0, flat.shape[-1], index)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,13 +65,25 @@ class Node:
         return math.prod(self.shape)
 
     def integer(self, name: str) -> int:
-        return cast(int, self.attrs[name])
+        """Attribute ``name``. Raises ShapeError where it is not an integer."""
+        value = self.attrs[name]
+        if not isinstance(value, int):
+            raise ShapeError(f"{self.op}: {name} must be an integer, not {value}")
+        return value
 
     def integers(self, name: str) -> tuple[int, ...]:
-        return cast("tuple[int, ...]", self.attrs[name])
+        """Attribute ``name``. Raises ShapeError where it is not a tuple of integers."""
+        value = self.attrs[name]
+        if not (isinstance(value, tuple) and all(isinstance(v, int) for v in value)):
+            raise ShapeError(f"{self.op}: {name} must be integers, not {value}")
+        return value
 
     def number(self, name: str) -> float:
-        return float(cast(float, self.attrs[name]))
+        """Attribute ``name``. Raises ShapeError where it is not a finite number."""
+        value = self.attrs[name]
+        if isinstance(value, tuple) or not math.isfinite(value):
+            raise ShapeError(f"{self.op}: {name} must be a finite number, not {value}")
+        return float(value)
 
 
 @dataclass(frozen=True)
@@ -178,6 +190,8 @@ class GraphBuilder:
         """
         from absint.ir.ops import OPS
 
+        if not all(0 <= i < len(self.nodes) for i in inputs):
+            raise ShapeError(f"{op} reads a node that does not exist: {tuple(inputs)}")
         in_shapes = tuple(self.nodes[i].shape for i in inputs)
         bare = Node(op, tuple(inputs), in_shapes, dict(attrs or {}), dict(consts or {}), (), name)
         shape = OPS[op].infer(bare)

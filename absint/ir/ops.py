@@ -51,10 +51,15 @@ class Op:
         extra = set(node.consts) - set(self.constants) - set(self.optional)
         if missing or extra:
             raise ShapeError(f"{self.name}: constants missing {missing}, not known {extra}")
+        for name, const in node.consts.items():
+            if (const.value.dtype.kind == "i") is not (name == "index"):
+                raise ShapeError(f"{self.name}: {name} cannot hold {const.value.dtype}")
         rule = self.affine or self.univariate
         if rule is None:
             raise ShapeError(f"{self.name} is not an operation")
         shape = rule.shape(node)
+        if min(shape, default=1) < 1:
+            raise ShapeError(f"{self.name}: the result has the empty shape {shape}")
         if "bias" in node.consts:
             _fits("bias", node.consts["bias"].value.shape, shape)
         return shape

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -100,13 +101,13 @@ def _read(data: bytes) -> Graph:
         raise GraphFormatError("the header's length is wrong")
     header = json.loads(data[start : start + length])
     builder, cursor = GraphBuilder(), start + length
-    dtypes = {port["node"]: (port["name"], port["dtype"]) for port in header["inputs"]}
+    dtypes = {port["node"]: _text(port["name"], port["dtype"]) for port in header["inputs"]}
     for position, row in enumerate(header["nodes"]):
         if row["op"] == "input":
             name, dtype = dtypes[position]
-            builder.input(name, tuple(row["shape"]), dtype)
+            builder.input(name, _integers(row["shape"]), dtype)
             continue
-        if not all(0 <= i < position for i in row["inputs"]):
+        if not all(0 <= i < position for i in _integers(row["inputs"])):
             raise GraphFormatError("a node reads one that is not before it")
         consts, cursor = _constants(row["consts"], data, cursor)
         attrs = {name: _parse_attribute(value) for name, value in row["attrs"].items()}
@@ -115,23 +116,28 @@ def _read(data: bytes) -> Graph:
             raise GraphFormatError(f"node {position} does not have the shape it claims")
     if cursor != len(data):
         raise GraphFormatError("trailing bytes")
-    if not all(0 <= o["node"] < len(builder.nodes) for o in header["outputs"]):
-        raise GraphFormatError("an output reads a node that does not exist")
-    outputs = tuple(
-        Port(o["name"], o["node"], builder.shape(o["node"]), o["dtype"]) for o in header["outputs"]
-    )
+    outputs = tuple(_output(row, builder) for row in header["outputs"])
     graph = Graph(tuple(builder.nodes), tuple(builder.inputs), outputs)
     if not outputs or to_bytes(graph) != data:
         raise GraphFormatError("not in canonical form")
     return graph
 
 
+def _output(row: dict[str, Any], builder: GraphBuilder) -> Port:
+    (node,), (name, dtype) = _integers([row["node"]]), _text(row["name"], row["dtype"])
+    if not 0 <= node < len(builder.nodes):
+        raise GraphFormatError("an output reads a node that does not exist")
+    return Port(name, node, builder.shape(node), dtype)
+
+
 def _constants(rows: dict[str, Any], data: bytes, cursor: int) -> tuple[dict[str, Constant], int]:
     consts = {}
     for name in sorted(rows):
         row = rows[name]
-        shape = tuple(row["shape"])
-        size = 8 * int(np.prod(shape, dtype=object)) if shape else 8
+        shape = _integers(row["shape"])
+        if row["dtype"] not in ("<i8", "<f8"):
+            raise GraphFormatError(f"constants of another type than those known: {name}")
+        size = 8 * math.prod(shape)
         value = np.frombuffer(data[cursor : cursor + size], dtype=row["dtype"]).reshape(shape)
         cursor += size
         radius = None
@@ -145,4 +151,16 @@ def _constants(rows: dict[str, Any], data: bytes, cursor: int) -> tuple[dict[str
 def _parse_attribute(value: Any) -> Attribute:
     if isinstance(value, str):
         return float.fromhex(value)
-    return tuple(int(v) for v in value) if isinstance(value, list) else int(value)
+    return _integers(value) if isinstance(value, list) else int(value)
+
+
+def _integers(values: list[Any]) -> tuple[int, ...]:
+    if any(type(value) is not int for value in values):
+        raise GraphFormatError("something else stands where whole numbers must")
+    return tuple(values)
+
+
+def _text(name: Any, dtype: Any) -> tuple[str, str]:
+    if not (isinstance(name, str) and isinstance(dtype, str)):
+        raise GraphFormatError("a port's name and type must be text")
+    return name, dtype

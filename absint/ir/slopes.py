@@ -31,7 +31,7 @@ def default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Arr
     wide = width > 0
     secant = xp.where(wide, (high - low) / xp.where(wide, width, 1.0), 0.0)
     if isinstance(facts, SShaped):
-        return _s_shaped(node, facts, lower, upper, secant, xp)
+        return _s_shaped(node, lower, upper, secant, xp)
     return _piecewise(facts, lower, upper, secant, xp)
 
 
@@ -49,14 +49,14 @@ def _piecewise(
 
 
 def _s_shaped(
-    node: Node, facts: SShaped, lower: Array, upper: Array, secant: Array, xp: Any
+    node: Node, lower: Array, upper: Array, secant: Array, xp: Any
 ) -> tuple[Array, Array]:
     univariate = OPS[node.op].univariate
     assert univariate is not None
     middle = univariate.derivative(node, (lower + upper) / 2, xp)
     flat = xp.where(upper - lower > 0, secant, middle)
-    from_lower = _tangent_slope(node, facts, lower, upper, xp)
-    from_upper = _tangent_slope(node, facts, -upper, -lower, xp)
+    from_lower = _tangent_slope(node, lower, upper, xp)
+    from_upper = _tangent_slope(node, -upper, -lower, xp)
     lower_slope = xp.where(lower >= 0, flat, xp.where(upper <= 0, middle, from_upper))
     upper_slope = xp.where(upper <= 0, flat, xp.where(lower >= 0, middle, from_lower))
     return lower_slope, upper_slope
@@ -65,18 +65,18 @@ def _s_shaped(
 _TANGENT_STEPS = 20
 
 
-def _tangent_slope(node: Node, facts: SShaped, start: Array, end: Array, xp: Any) -> Array:
+def _tangent_slope(node: Node, start: Array, end: Array, xp: Any) -> Array:
     """The slope of the line from (start, f) that touches f on (0, end], by bisection.
 
     ``start < 0 < end``; where no tangent point lies before ``end``, the secant's slope.
     """
     univariate = OPS[node.op].univariate
     assert univariate is not None
-    centred = lambda x: univariate.value(node, x, xp) - facts.centre  # noqa: E731
-    base, near, far = centred(start), xp.zeros_like(end), end
+    value = univariate.value
+    base, near, far = value(node, start, xp), xp.zeros_like(end), end
     for _ in range(_TANGENT_STEPS):
         point = (near + far) / 2
-        chord = (centred(point) - base) / xp.where(point > start, point - start, 1.0)
+        chord = (value(node, point, xp) - base) / xp.where(point > start, point - start, 1.0)
         below = univariate.derivative(node, point, xp) < chord
         near, far = xp.where(below, near, point), xp.where(below, point, far)
-    return (centred(far) - base) / xp.where(far > start, far - start, 1.0)
+    return (value(node, far, xp) - base) / xp.where(far > start, far - start, 1.0)

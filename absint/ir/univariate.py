@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PiecewiseLinear:
-    """Continuous: ``values`` at the ``knots``, and one slope more: before, between and after them."""
+    """Continuous: ``values`` at the ``knots``; one slope before, between and after them."""
 
     knots: tuple[float, ...]
     values: tuple[float, ...]

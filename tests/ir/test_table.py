@@ -1,0 +1,177 @@
+"""The op table: every row is complete, and rejects what does not fit it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from irmodels import AFFINE, Case, conv
+
+from absint.ir import OPS, Constant, GraphBuilder, PiecewiseLinear, ShapeError, SShaped
+from absint.ir.graph import Attribute
+
+UNIVARIATE = [row.name for row in OPS.values() if row.univariate is not None]
+ATTRIBUTES: dict[str, dict[str, Attribute]] = {"leaky_relu": {"alpha": 0.25}}
+
+
+def attempt(
+    op: str,
+    shapes: list[tuple[int, ...]],
+    attrs: Mapping[str, Attribute] | None = None,
+    consts: Mapping[str, Constant] | None = None,
+) -> tuple[int, ...]:
+    """The shape of one node on inputs of the given shapes."""
+    builder = GraphBuilder()
+    inputs = [builder.input(f"x{i}", shape) for i, shape in enumerate(shapes)]
+    return builder.shape(builder.add(op, inputs, attrs=attrs, consts=consts))
+
+
+def constants(case: Case) -> dict[str, Constant]:
+    return {name: Constant(value) for name, value in case.consts.items()}
+
+
+def test_every_row_has_one_meaning_and_a_case_here() -> None:
+    for name, row in OPS.items():
+        assert row.name == name
+        assert (row.affine is not None) + (row.univariate is not None) == (name != "input")
+    assert {case.op for case in AFFINE} | set(UNIVARIATE) | {"input"} == set(OPS)
+
+
+@pytest.mark.parametrize("case", AFFINE, ids=lambda case: case.name)
+class TestAffineRows:
+    def test_rejects_an_attribute_that_is_missing_unknown_or_of_another_type(
+        self, case: Case
+    ) -> None:
+        shapes, consts = list(case.in_shapes), constants(case)
+        for name in case.attrs:
+            rest = {k: v for k, v in case.attrs.items() if k != name}
+            for wrong in (rest, {**rest, name: 1.5}, {**rest, name: (5,) * 9}):
+                with pytest.raises(ShapeError):
+                    attempt(case.op, shapes, wrong, consts)
+        with pytest.raises(ShapeError):
+            attempt(case.op, shapes, {**case.attrs, "typo": 1}, consts)
+
+    def test_rejects_a_constant_that_is_missing_unknown_or_of_another_shape(
+        self, case: Case
+    ) -> None:
+        shapes, consts = list(case.in_shapes), constants(case)
+        for name in OPS[case.op].constants:
+            with pytest.raises(ShapeError):
+                attempt(case.op, shapes, case.attrs, {k: v for k, v in consts.items() if k != name})
+        for name in consts:
+            if name != "index":
+                wrong = {**consts, name: Constant(np.ones((7, 5, 2, 3, 3, 3, 2)))}
+                with pytest.raises(ShapeError):
+                    attempt(case.op, shapes, case.attrs, wrong)
+        with pytest.raises(ShapeError):
+            attempt(case.op, shapes, case.attrs, {**consts, "typo": Constant(np.ones(1))})
+
+    def test_rejects_a_constant_of_another_kind(self, case: Case) -> None:
+        for name, value in case.consts.items():
+            other = value.astype(np.float64 if name == "index" else np.int64)
+            with pytest.raises(ShapeError):
+                attempt(
+                    case.op,
+                    list(case.in_shapes),
+                    case.attrs,
+                    {**constants(case), name: Constant(other)},
+                )
+
+    def test_rejects_a_wrong_number_of_operands(self, case: Case) -> None:
+        with pytest.raises(ShapeError):
+            attempt(case.op, [], case.attrs, constants(case))
+        with pytest.raises(ShapeError):
+            attempt(case.op, [*case.in_shapes, (5, 7)], case.attrs, constants(case))
+
+
+@pytest.mark.parametrize("op", UNIVARIATE)
+class TestUnivariateRows:
+    def test_keeps_the_shape(self, op: str) -> None:
+        assert attempt(op, [(2, 3)], ATTRIBUTES.get(op)) == (2, 3)
+        assert attempt(op, [()], ATTRIBUTES.get(op)) == ()
+
+    def test_rejects_operands_attributes_and_constants_that_do_not_fit(self, op: str) -> None:
+        attrs = ATTRIBUTES.get(op, {})
+        for shapes in ([], [(2,), (2,)]):
+            with pytest.raises(ShapeError):
+                attempt(op, shapes, attrs)
+        with pytest.raises(ShapeError):
+            attempt(op, [(2,)], {**attrs, "typo": 1})
+        with pytest.raises(ShapeError):
+            attempt(op, [(2,)], attrs, {"weight": Constant(np.ones(2))})
+        for name in attrs:
+            for wrong in (float("nan"), float("inf"), (1,)):
+                with pytest.raises(ShapeError):
+                    attempt(op, [(2,)], {**attrs, name: wrong})
+            with pytest.raises(ShapeError):
+                attempt(op, [(2,)], {})
+
+    def test_facts_are_of_a_known_shape(self, op: str) -> None:
+        case = Case(op, op, ((2,),), ATTRIBUTES.get(op, {}))
+        univariate = OPS[op].univariate
+        assert univariate is not None
+        facts = univariate.facts(case.node())
+        if isinstance(facts, PiecewiseLinear):
+            assert len(facts.knots) == len(facts.values) == len(facts.slopes) - 1 > 0
+            assert list(facts.knots) == sorted(set(facts.knots))
+        else:
+            assert isinstance(facts, SShaped)
+
+
+REFUSED = {
+    "dense on another width": Case("", "dense", ((1, 3),), {}, {"weight": np.ones((2, 2))}),
+    "dense on a scalar": Case("", "dense", ((),), {}, {"weight": np.ones((1, 1))}),
+    "dense to nothing": Case("", "dense", ((2,),), {}, {"weight": np.ones((2, 0))}),
+    "dense with three axes": Case("", "dense", ((2,),), {}, {"weight": np.ones((2, 2, 1))}),
+    "bias too long": Case(
+        "", "dense", ((2,),), {}, {"weight": np.ones((2, 1)), "bias": np.ones(2)}
+    ),
+    "bias with too many axes": Case(
+        "", "dense", ((2,),), {}, {"weight": np.ones((2, 1)), "bias": np.ones((1, 1))}
+    ),
+    "empty bias": Case("", "dense", ((2,),), {}, {"weight": np.ones((2, 1)), "bias": np.ones(0)}),
+    "conv without space": Case(
+        "", "conv", ((1, 2),), conv("", (1, 2, 1), (1, 2, 1)).attrs, {"weight": np.ones((1, 2))}
+    ),
+    "conv kernel too large": conv("", (1, 1, 3), (1, 1, 4)),
+    "conv dilated kernel too large": conv("", (1, 1, 3), (1, 1, 2), dilations=(3,)),
+    "conv empty kernel": conv("", (1, 1, 3), (1, 1, 0)),
+    "conv without outputs": conv("", (1, 1, 3), (0, 1, 1)),
+    "conv without inputs": conv("", (1, 1, 3), (1, 0, 1)),
+    "conv groups do not divide inputs": conv("", (1, 3, 3), (2, 1, 1), groups=2),
+    "conv groups do not divide outputs": conv("", (1, 2, 3), (3, 1, 1), groups=2),
+    "conv no groups": conv("", (1, 2, 3), (2, 1, 1), groups=0),
+    "conv negative groups": conv("", (1, 2, 3), (2, 1, 1), groups=-2),
+    "conv stride zero": conv("", (1, 1, 3), (1, 1, 1), strides=(0,)),
+    "conv dilation zero": conv("", (1, 1, 3), (1, 1, 2), dilations=(0,)),
+    "conv negative pad": conv("", (1, 1, 3), (1, 1, 1), pads=(-1, 0)),
+    "conv pads for another rank": conv("", (1, 1, 3), (1, 1, 1), pads=(0, 0, 0, 0)),
+    "scale weight too large": Case("", "scale", ((1, 3),), {}, {"weight": np.ones((2, 3))}),
+    "scale weight with more axes": Case("", "scale", ((3,),), {}, {"weight": np.ones((1, 3))}),
+    "scale empty weight": Case("", "scale", ((1,),), {}, {"weight": np.ones(0)}),
+    "reshape to another size": Case("", "reshape", ((2, 3),), {"shape": (5,)}),
+    "reshape to negative sizes": Case("", "reshape", ((2, 3),), {"shape": (-2, -3)}),
+    "gather past the end": Case("", "gather", ((3,),), {}, {"index": np.array([3])}),
+    "gather before -1": Case("", "gather", ((3,),), {}, {"index": np.array([-2])}),
+    "gather nothing": Case("", "gather", ((3,),), {}, {"index": np.zeros((0,), dtype=int)}),
+    "sum of different shapes": Case("", "sum", ((2,), (1, 2)), {"coefficients": (1, 1)}),
+    "sum with a coefficient too few": Case("", "sum", ((2,), (2,)), {"coefficients": (1,)}),
+    "sum with another coefficient": Case("", "sum", ((2,), (2,)), {"coefficients": (1, 2)}),
+    "concat past the axes": Case("", "concat", ((2,), (2,)), {"axis": 1}),
+    "concat with a negative axis": Case("", "concat", ((2,), (2,)), {"axis": -1}),
+    "concat of what does not line up": Case("", "concat", ((2, 2), (3, 2)), {"axis": 1}),
+    "concat of different ranks": Case("", "concat", ((2,), (2, 2)), {"axis": 0}),
+    "an input as an operation": Case("", "input", ((2,),)),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED.keys())
+def test_degenerate_nodes_raise_shape_error(case: Case) -> None:
+    with pytest.raises(ShapeError):
+        case.graph()
+
+
+def test_an_unknown_op_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        attempt("softplus", [(2,)])
