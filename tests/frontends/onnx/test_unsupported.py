@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 from onnxmodels import model, saved, single, var, whole
 
-from absint.frontends.onnx import inspect, load
+from absint.frontends.onnx import inspect, load, lower
 from absint.problem import InputError, UnsupportedError
 
 
@@ -150,3 +150,13 @@ def test_string_constants(tmp_path: Path) -> None:
     ]
     proto = model(nodes, {"x": [2]}, ["y"])
     assert findings(proto, tmp_path) == [("node 'words' (Constant)", "attribute value_string")]
+
+
+def test_an_attribute_that_a_rule_overlooks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever adds a rule cannot ignore an attribute by oversight."""
+    monkeypatch.setattr(lower, "RULES", {"Softmax": lambda call: call.value()})
+    load(saved(single("Softmax", ROW), tmp_path))
+    proto = single("Softmax", ROW, axis=0)
+    assert findings(proto, tmp_path) == [("node 'the_node' (Softmax)", "attribute axis")]
