@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from absint.domains import interval
 from absint.domains.arrays import Array, Arrays
+from absint.domains.influence import influence, no_shares, shares
 from absint.domains.interval import Interval
-from absint.domains.linear import LinearBound, backward
+from absint.domains.linear import backward
 from absint.domains.relaxation import Relaxation, relax
 from absint.ir import OPS, Graph, Node, PiecewiseLinear
 
@@ -54,7 +55,7 @@ class Analysis:
 def analyse(graph: Graph, box: Interval, query: Query, arrays: Arrays) -> Analysis:
     """Bounds the query's rows on a batch of boxes (each (batch, input_size))."""
     relaxations, looseness = propagate(graph, box, arrays)
-    xp, places = arrays.xp, graph.input_slices()
+    places = graph.input_slices()
     start: dict[int, Array] = {}
     for node, place in graph.output_slices():
         part = query.outputs[:, place].reshape((1, -1, *graph.nodes[node].shape))
@@ -66,7 +67,7 @@ def analyse(graph: Graph, box: Interval, query: Query, arrays: Arrays) -> Analys
     linear = backward(graph, start, relaxations, arrays)
     middle = (box[0] + box[1])[..., None] / 2
     centre = (linear.coefficients @ middle)[..., 0] + linear.offset - arrays.asarray(query.bound)
-    return Analysis(linear.coefficients, centre, _influence(linear, looseness, box, arrays))
+    return Analysis(linear.coefficients, centre, influence(linear, looseness, box, arrays))
 
 
 def propagate(
@@ -76,7 +77,7 @@ def propagate(
     bounds: list[Interval] = []
     relaxations: dict[int, Relaxation] = {}
     looseness: dict[int, Array] = {}
-    refined: dict[int, Array] = {}
+    refined: dict[int, Array | None] = {}
     places = graph.input_slices()
     for position, node in enumerate(graph.nodes):
         if node.op == "input":
@@ -90,9 +91,9 @@ def propagate(
                     graph, operand, node, bounds[operand], box, relaxations, arrays
                 )
             relaxations[position] = relax(node, bounds[operand], arrays)
-            if operand in refined:
+            if (parts := refined.get(operand)) is not None:
                 gap = relaxations[position].mean_gap(bounds[operand])
-                looseness[position] = refined[operand] * gap.reshape((gap.shape[0], -1, 1))
+                looseness[position] = parts * gap.reshape((gap.shape[0], -1, 1))
         bounds.append(interval.transform(node, [bounds[i] for i in node.inputs], arrays))
     return relaxations, looseness
 
@@ -105,18 +106,18 @@ def _refine(
     box: Interval,
     relaxations: Mapping[int, Relaxation],
     arrays: Arrays,
-) -> tuple[Interval, Array]:
+) -> tuple[Interval, Array | None]:
     """``bound`` of node ``target`` intersected with backward linear bounds where that can help.
 
-    Also each neuron's dependence on each input: the shares of its linear bounds' widths,
-    (batch, neurons, input_size).
+    Also each neuron's shares, as ``absint.domains.influence.shares`` has them, or None where the
+    network is too large for them.
     """
     xp, shape, batch = arrays.xp, graph.nodes[target].shape, box[0].shape[0]
     lower, upper = (xp.asarray(end.reshape((batch, -1)), copy=True) for end in bound)
     curved = _curved(consumer, lower, upper, arrays)
     chosen = np.flatnonzero(arrays.numpy(curved.any(0)))
+    parts = no_shares((*lower.shape, graph.input_size), arrays)
     widest = max(node.size for node in graph.nodes[: target + 1])
-    shares = xp.zeros((*lower.shape, box[0].shape[1]), dtype=arrays.dtype, device=arrays.device)
     step = max(1, ELEMENT_BUDGET // (2 * batch * widest))
     for begin in range(0, len(chosen), step):
         some = chosen[begin : begin + step]
@@ -127,30 +128,15 @@ def _refine(
         high = xp.minimum(upper[:, some], -value[:, len(some) :])
         lower[:, some] = xp.where(curved[:, some], low, lower[:, some])
         upper[:, some] = xp.where(curved[:, some], high, upper[:, some])
-        reach = xp.abs(linear.coefficients) * (box[1] - box[0])[:, None]
-        reach = reach[:, : len(some)] + reach[:, len(some) :]
-        total = reach.sum(2)[..., None]
-        shares[:, some] = reach / xp.where(total > 0, total, 1.0)
-    return (lower.reshape((batch, *shape)), upper.reshape((batch, *shape))), shares
-
-
-def _influence(
-    linear: LinearBound, looseness: Mapping[int, Array], box: Interval, arrays: Arrays
-) -> Array:
-    """(batch, rows, input_size): width that each input gives to each bound, directly and through
-    the relaxations that its own width makes loose."""
-    xp = arrays.xp
-    total = xp.abs(linear.coefficients) * (box[1] - box[0])[:, None]
-    for position, c in linear.through.items():
-        if position in looseness:
-            total = total + xp.abs(c.reshape((*c.shape[:2], -1))) @ looseness[position]
-    return total
+        if parts is not None:
+            parts[:, some] = shares(linear, box, arrays)
+    return (lower.reshape((batch, *shape)), upper.reshape((batch, *shape))), parts
 
 
 def _curved(consumer: Node, lower: Array, upper: Array, arrays: Arrays) -> Array:
     """Where a neuron's bounds shape its relaxation: (batch, neurons).
 
-    Only those are refined, element by element: a bound must not depend on what else is in the batch.
+    Only those are refined, element by element: a bound must not depend on its batch.
     """
     univariate = OPS[consumer.op].univariate
     assert univariate is not None

@@ -57,4 +57,3 @@ def _largest_gap(node: Node, x: Interval, slope: Array, sign: int, arrays: Array
         touch = sign * (univariate.value(node, point, xp) - slope * point)
         gap = xp.where((x[0] < point) & (x[1] > point), xp.maximum(gap, touch), gap)
     return gap
-

@@ -61,10 +61,10 @@ def prove(
     found = proof.attack() or proof.branch()
     while found is None:
         certificate, report = proof.check()
-        if report.accepted or not report.rejected or proof.left() <= 0:
+        if not report.rejected:
             return proof.result(certificate, report)
         proof.reopen(report)
-        found = proof.branch()
+        found = proof.branch()  # where no time is left, what was turned down stays open
     return proof.refuted(found)
 
 
@@ -129,7 +129,7 @@ class _Proof:
             self._effort(),
             certificate=certificate.to_bytes(),
             check=report,
-            reason="" if report.accepted else self._reason(report),
+            reason="" if report.accepted else self._reason(),
         )
 
     def refuted(self, found: Counterexample) -> Result:
@@ -140,11 +140,11 @@ class _Proof:
         nodes = sum(len(cell.tree.rules) for cell in self.cells)
         return Effort(total - self.check_seconds, self.check_seconds, nodes)
 
-    def _reason(self, report: CheckReport) -> str:
+    def _reason(self) -> str:
         lowest = min(cell.lowest() for cell in self.cells)
         bound = f"the loosest bound misses by {-lowest:.3g}" if lowest < 0 else ""
         near = min(cell.attack.near for cell in self.cells)
-        parts = ["the checker turned down a leaf" if report.rejected else "", bound]
+        parts = [bound]
         if self.left() <= 0:
             parts.insert(0, f"out of time ({self.options.timeout:g} s)")
         elif any(len(cell.frontier) for cell in self.cells):
