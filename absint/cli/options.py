@@ -22,35 +22,27 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-class Size(click.ParamType):
-    """Bytes, as in ``512M`` or ``8G``."""
+def converted(parse: Callable[[str], Any]) -> Callable[..., Any]:
+    """An option's callback: its text through ``parse``, whose ValueError becomes a usage error."""
 
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([KMGT]?)(?:i?B)?", str(value), re.I)
-        if match is None:
-            self.fail(f"{value!r} is not a size such as 512M or 8G", param, ctx)
-        size = int(float(match.group(1)) * _UNITS[match.group(2).upper()])
-        if size < MIN_MEMORY:
-            self.fail(f"{value!r} is less than 1M; write 512M or 8G", param, ctx)
-        return size
-
-
-class Seconds(click.ParamType):
-    """A time above zero: ``90``, ``1.5``, ``90s``, ``5m``, ``2h``."""
-
-    name = "seconds"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
+    def convert(context: click.Context, parameter: click.Parameter, value: str) -> Any:
         try:
-            return seconds(str(value))
+            return parse(value)
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            raise click.BadParameter(str(error), context, parameter) from error
+
+    return convert
+
+
+def size(text: str) -> int:
+    """Bytes, as in ``512M`` or ``8G``. Raises ValueError."""
+    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([KMGT]?)(?:i?B)?\s*", text, re.I)
+    if match is None:
+        raise ValueError(f"{text!r} is not a size such as 512M or 8G")
+    value = int(float(match.group(1)) * _UNITS[match.group(2).upper()])
+    if value < MIN_MEMORY:
+        raise ValueError(f"{text!r} is less than 1M; write 512M or 8G")
+    return value
 
 
 def seconds(text: str) -> float:

@@ -30,11 +30,5 @@ def restore() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
-def ignore_interrupt() -> None:
-    """For worker processes: Ctrl-C is for the process that started them, and it ends them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise Interrupted(_CODES[signal.Signals(number)])

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from absint.api import Task, load, verify_each
-from absint.cli.options import SETTINGS, Seconds, Size, jobs, output_format, path_option
+from absint.cli.options import SETTINGS, converted, jobs, output_format, path_option, seconds, size
 from absint.cli.progress import ProgressLine
 from absint.problem import InputError
 from absint.proofs.format import MAGIC, Certificate, CertificateError
@@ -55,7 +55,7 @@ _BATCH = ("results", "workers", "certificates", "counterexamples")
 @path_option("--resume", help="A certificate with open parts, to go on from.")
 @click.option(
     "--timeout",
-    type=Seconds(),
+    callback=converted(seconds),
     default="300",
     show_default=True,
     metavar="TIME",
@@ -64,7 +64,7 @@ _BATCH = ("results", "workers", "certificates", "counterexamples")
 )
 @click.option(
     "--memory",
-    type=Size(),
+    callback=converted(size),
     default="8G",
     show_default=True,
     metavar="SIZE",
@@ -100,7 +100,7 @@ _BATCH = ("results", "workers", "certificates", "counterexamples")
 @path_option("--certificates", help="Batch: a folder for the rows' certificates.")
 @path_option("--counterexamples", help="Batch: a folder for the rows' counterexamples.")
 @click.pass_context
-def command(context: click.Context, **given: Any) -> int:
+def command(context: click.Context, /, **given: Any) -> int:
     """Prove that no input of a region reaches the catastrophe, or find one that does.
 
     MODEL is an ONNX file (also .onnx.gz). No option but --region is needed. With --instances, many

@@ -25,13 +25,14 @@ def show(
         print(f"{path}: accepted: {holds} and cover{'s' * (report.leaves == 1)} the region "
               f"({seconds:.2f} s)")  # fmt: skip
     elif report.rejected:
-        print(f"{path}: rejected: {len(report.rejected)} of {count(report.leaves, 'leaf', 'leaves')} "
-              f"{'does' if len(report.rejected) == 1 else 'do'} not hold")  # fmt: skip
+        total, failed = count(report.leaves, "leaf", "leaves"), len(report.rejected)
+        print(f"{path}: rejected: {failed} of {total} {'does' if failed == 1 else 'do'} not hold")
         for item in report.rejected[:SHOWN]:
             print(f"  cell {item.cell}, leaf {item.leaf}: {item.reason}")
     else:
+        total = count(report.leaves, "leaf", "leaves")
         print(f"{path}: incomplete: what is proved holds, but {share(open_share(report))} of the "
-              f"region is open ({report.open_leaves} of {count(report.leaves, 'leaf', 'leaves')})")  # fmt: skip
+              f"region is open ({report.open_leaves} of {total})")  # fmt: skip
 
 
 def open_share(report: CheckReport) -> float:

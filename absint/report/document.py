@@ -10,7 +10,7 @@ from absint import __version__
 
 
 def dumps(document: Any) -> str:
-    """``document`` as JSON; NaN and infinities become ``"NaN"``, ``"Infinity"``, ``"-Infinity"``."""
+    """``document`` as JSON; NaN and infinities become "NaN", "Infinity" and "-Infinity"."""
     return json.dumps(_finite(document), indent=2, allow_nan=False)
 
 

@@ -1,0 +1,121 @@
+"""The rows of a batch: a CSV file of models, properties, time limits and known verdicts."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from absint.cli.options import seconds
+from absint.problem import InputError
+from absint.report import files
+from absint.search.result import Verdict
+
+MAX_BYTES = 64 << 20
+COLUMNS = {
+    "onnx": ("onnx", "model"),
+    "vnnlib": ("vnnlib", "region", "spec", "property"),
+    "timeout": ("timeout", "timeout_s", "time"),
+    "expected": ("expected",),
+}
+KNOWN = {
+    "verified": Verdict.VERIFIED, "unsat": Verdict.VERIFIED, "holds": Verdict.VERIFIED,
+    "falsified": Verdict.FALSIFIED, "sat": Verdict.FALSIFIED, "violated": Verdict.FALSIFIED,
+}  # fmt: skip
+UNKNOWN = ("", "unknown", "disputed", "timeout", "error")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One row. ``onnx`` and ``vnnlib`` are as written; ``folder`` is the CSV's."""
+
+    number: int
+    onnx: str
+    vnnlib: str
+    timeout: float
+    expected: str
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        return self.folder / self.onnx
+
+    @property
+    def region(self) -> Path:
+        return self.folder / self.vnnlib
+
+    def agrees(self, verdict: str) -> bool | None:
+        """Whether a verdict is the expected one; None where one of them says nothing."""
+        known = KNOWN.get(self.expected.lower())
+        if known is None or verdict not in (Verdict.VERIFIED.value, Verdict.FALSIFIED.value):
+            return None
+        return verdict == known.value
+
+
+def read_instances(path: Path, timeout: float) -> list[Instance]:
+    """The rows of ``path``; ``timeout`` is that of rows which give none.
+
+    With a header its names say which column is which, in any order; without one they are onnx,
+    vnnlib, timeout and expected. Raises InputError with the line.
+    """
+    try:
+        text = files.read(path, "list of instances", MAX_BYTES).decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        lines = [(reader.line_num, [c.strip() for c in row]) for row in reader if any(row)]
+    except UnicodeDecodeError as error:
+        raise InputError("not UTF-8 text", str(path)) from error
+    except csv.Error as error:
+        raise InputError(f"not a CSV file: {error}", str(path)) from error
+    if not lines:
+        raise InputError("no rows", str(path))
+    order = _order(lines[0][1], path)
+    if order is not None:
+        lines = lines[1:]
+    places = order or {name: index for index, name in enumerate(COLUMNS)}
+    if not lines:
+        raise InputError("no rows under the header", str(path))
+    return [
+        _instance(number, row, places, timeout, path, line)
+        for number, (line, row) in enumerate(lines, start=1)
+    ]
+
+
+def _order(row: Sequence[str], path: Path) -> dict[str, int] | None:
+    """Where each column is, if ``row`` is a header."""
+    words = [word.lower() for word in row]
+    places = {
+        name: words.index(word)
+        for name, known in COLUMNS.items()
+        for word in known
+        if word in words
+    }
+    if not places:
+        return None
+    for name in ("onnx", "vnnlib"):
+        if name not in places:
+            raise InputError(f"the header has no column {name!r}", str(path), 1)
+    return places
+
+
+def _instance(
+    number: int, row: Sequence[str], places: dict[str, int], timeout: float, path: Path, line: int
+) -> Instance:
+    values = {name: row[i] if i < len(row) else "" for name, i in places.items()}
+    for name in ("onnx", "vnnlib"):
+        if not values[name]:
+            raise InputError(f"the column {name!r} is empty", str(path), line)
+    expected = values.get("expected", "")
+    if expected.lower() not in (*KNOWN, *UNKNOWN):
+        raise InputError(
+            f"{expected!r} is not an expected verdict; write verified (unsat), falsified (sat) "
+            "or unknown",
+            str(path),
+            line,
+        )
+    try:
+        limit = seconds(values["timeout"]) if values.get("timeout") else timeout
+    except ValueError as error:
+        raise InputError(str(error), str(path), line) from error
+    return Instance(number, values["onnx"], values["vnnlib"], limit, expected, path.parent)

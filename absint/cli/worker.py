@@ -1,0 +1,157 @@
+"""What a batch's worker process does: one row after another, each to a verdict or an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absint.cli.instances import Instance
+
+if TYPE_CHECKING:
+    from absint.api import Task
+    from absint.search.options import SearchOptions
+    from absint.search.result import Result
+
+ADDRESS_HEADROOM = 4 << 30
+"""Address space for code, thread stacks and arenas, which resident memory does not count."""
+SHORTEST = 0.05
+"""Seconds that a property gets where loading, or those before it, used up the row's time."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all rows share. ``options.memory`` is one worker's."""
+
+    options: SearchOptions
+    certificates: Path | None
+    counterexamples: Path | None
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """One row's outcome. ``verdict`` is that of its worst property, or ``error``."""
+
+    verdict: str
+    exit_code: int
+    reason: str = ""
+    seconds: float = 0.0
+    search_seconds: float = 0.0
+    check_seconds: float = 0.0
+    nodes: int = 0
+    leaves: int = 0
+    certificate_bytes: int = 0
+
+
+def serve(pipe: Connection, settings: Settings) -> None:
+    """Answers each Instance with a RowResult until the pipe is closed."""
+    from absint.cli.pool import READY
+
+    _limit_address_space(settings.options.memory)
+    import absint.frontends.onnx
+    import absint.frontends.runtime
+    import absint.search.prove  # noqa: F401  (not on the first row's time)
+
+    try:
+        pipe.send(READY)
+        while True:
+            pipe.send(run(pipe.recv(), settings))
+    except (EOFError, OSError):
+        os._exit(0)  # whoever started this process is gone
+
+
+def _limit_address_space(memory: int) -> None:
+    """A last line: an allocation far beyond the limit fails at once, before it is touched."""
+    try:
+        import resource
+    except ImportError:  # not a Unix
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = 2 * memory + ADDRESS_HEADROOM
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def run(instance: Instance, settings: Settings) -> RowResult:
+    """Verifies one row; whatever goes wrong is its result."""
+    from absint.problem import AbsintError
+
+    started = time.monotonic()
+    try:
+        found = _verify(instance, settings, started)
+    except AbsintError as error:
+        found = _error(str(error), error.exit_code)
+    except MemoryError:
+        found = _error("out of memory", 70)
+    except Exception as error:
+        found = _error(f"internal error: {type(error).__name__}: {error}", 70)
+    return dataclasses.replace(found, seconds=time.monotonic() - started)
+
+
+def _error(reason: str, exit_code: int) -> RowResult:
+    return RowResult("error", exit_code, " ".join(reason.split()))
+
+
+def _verify(instance: Instance, settings: Settings, started: float) -> RowResult:
+    from absint.api import load, verify_each
+
+    task = load(instance.model, instance.region)
+    results = []
+    for problem in task.spec.properties:
+        left = max(SHORTEST, started + instance.timeout - time.monotonic())
+        options = dataclasses.replace(settings.options, timeout=left)
+        spec = dataclasses.replace(task.spec, properties=(problem,))
+        (result,) = verify_each(dataclasses.replace(task, spec=spec), options)
+        _keep(instance, settings, task, result)
+        results.append(result)
+    return _summary(results)
+
+
+def _summary(results: list[Result]) -> RowResult:
+    from absint.cli.verify import worst_exit_code
+
+    code = worst_exit_code(results)
+    worst = next(result for result in results if result.verdict.exit_code == code)
+    return RowResult(
+        worst.verdict.value,
+        code,
+        f"{worst.name}: {worst.reason}" if worst.reason and len(results) > 1 else worst.reason,
+        search_seconds=sum(r.effort.search_seconds for r in results),
+        check_seconds=sum(r.effort.check_seconds for r in results),
+        nodes=sum(r.effort.nodes for r in results),
+        leaves=sum(r.check.leaves for r in results if r.check is not None),
+        certificate_bytes=sum(len(r.certificate or b"") for r in results),
+    )
+
+
+def _keep(instance: Instance, settings: Settings, task: Task, result: Result) -> None:
+    """Writes what was found where the batch keeps such files."""
+    from absint.report import counterexample, files
+
+    names = [problem.name for problem in task.spec.properties]
+    name = artifact(instance)
+    if len(names) > 1:
+        name += f"-{files.safe_names(names)[names.index(result.name)]}"
+    if settings.certificates is not None and result.certificate is not None:
+        from absint.proofs.format import MAGIC
+
+        path = settings.certificates / f"{name}.cert"
+        files.require_writable(path, [MAGIC])
+        files.write(path, result.certificate)
+    if settings.counterexamples is not None and result.counterexample is not None:
+        path = settings.counterexamples / f"{name}.npz"
+        counterexample.require_writable(path)
+        counterexample.save(path, task, result)
+
+
+def artifact(instance: Instance) -> str:
+    """The name of a row's files: ``0017-ACASXU_run2a_1_1-prop_1``."""
+    from absint.frontends.spec.files import stem
+    from absint.report.files import safe_name
+
+    model, region = (safe_name(stem(Path(name))) for name in (instance.onnx, instance.vnnlib))
+    return f"{instance.number:04d}-{model}-{region}"
