@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from absint.ir.graph import Node
 
 
+_NEARLY = 2.0**-20
+"""A share of the interval's width within which an end counts as being at a knot. The checker's
+bounds are wider than the search's by roundings; where an end is zero by construction, both must
+still choose the same slopes."""
+
+
 def default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Array, Array]:
     """(lower slope, upper slope) of ``node``'s function over [lower, upper], elementwise.
 
@@ -40,9 +46,11 @@ def _piecewise(
 ) -> tuple[Array, Array]:
     first, last = facts.knots[0], facts.knots[-1]
     left, right = facts.slopes[0], facts.slopes[-1]
-    outer = xp.where(upper - last > first - lower, right, left) + 0 * secant
-    outer = xp.where(lower >= last, right, xp.where(upper <= first, left, outer))
-    chord = xp.where(lower >= last, right, xp.where(upper <= first, left, secant))
+    nearly = _NEARLY * (upper - lower)
+    outer = xp.where(upper - last > first - lower + nearly, right, left) + 0 * secant
+    above, below = lower >= last - nearly, upper <= first + nearly
+    outer = xp.where(above, right, xp.where(below, left, outer))
+    chord = xp.where(above, right, xp.where(below, left, secant))
     rising = list(facts.slopes) == sorted(facts.slopes)
     falling = list(facts.slopes) == sorted(facts.slopes, reverse=True)
     return (outer if rising else chord), (outer if falling and not rising else chord)
@@ -57,8 +65,9 @@ def _s_shaped(
     flat = xp.where(upper - lower > 0, secant, middle)
     from_lower = _tangent_slope(node, lower, upper, xp)
     from_upper = _tangent_slope(node, -upper, -lower, xp)
-    lower_slope = xp.where(lower >= 0, flat, xp.where(upper <= 0, middle, from_upper))
-    upper_slope = xp.where(upper <= 0, flat, xp.where(lower >= 0, middle, from_lower))
+    concave, convex = lower >= -_NEARLY * (upper - lower), upper <= _NEARLY * (upper - lower)
+    lower_slope = xp.where(concave, flat, xp.where(convex, middle, from_upper))
+    upper_slope = xp.where(convex, flat, xp.where(concave, middle, from_lower))
     return lower_slope, upper_slope
 
 
