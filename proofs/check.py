@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import islice, pairwise
 
 import numpy as np
@@ -21,6 +20,7 @@ from absint.ir import digest as graph_digest
 from absint.problem import Cell, Problem, ProblemError, to_json
 from absint.proofs.arithmetic import MAX_TERMS, FloatArray
 from absint.proofs.bounds import Bounds
+from absint.proofs.coverage import Coverage
 from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.rows import float_rows, join, mix
 from absint.proofs.stream import Arity, Leaf, Rule, leaves
@@ -44,12 +44,9 @@ class Rejection:
 
 
 @dataclass
-class CheckReport:
-    """What the checker found. ``open_share`` is the exact share of each cell's box left open."""
+class CheckReport(Coverage):
+    """What the checker found: the coverage, and every leaf that does not hold."""
 
-    leaves: int = 0
-    open_leaves: int = 0
-    open_share: list[Fraction] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
 
     @property
@@ -108,20 +105,16 @@ def _check_cell(
         lower, upper = certificate.problem.network_box(cell)
     except ProblemError as error:
         raise CertificateError(f"the problem has no region to check: {error}") from error
-    claims, open_share = _Claims(cell, graph), Fraction(0)
+    claims = _Claims(cell, graph)
+    report.begin_cell()
     stream = leaves(certificate.proofs[index], lower.tolist(), upper.tolist(), Arity.of(cell))
     size = max(1, min(BATCH, BATCH_ELEMENTS // max(node.size for node in graph.nodes)))
     for batch, failures in _side_by_side(claims.failures, _batches(stream, size), jobs):
         for leaf, reason in failures:
             report.rejected.append(Rejection(index, leaf.ordinal, reason))
-        for leaf in batch:
-            if leaf.rule is Rule.OPEN:
-                report.open_leaves += 1
-                open_share += _share(leaf, lower, upper)
-        report.leaves += len(batch)
+        report.add(batch, lower, upper)
         if progress is not None:
             progress(report.leaves)
-    report.open_share.append(open_share)
 
 
 def _batches(stream: Iterator[Leaf], size: int) -> Iterator[list[Leaf]]:
@@ -146,16 +139,6 @@ def _side_by_side(
         while waiting:
             done, future = waiting.popleft()
             yield done, future.result()
-
-
-def _share(leaf: Leaf, lower: FloatArray, upper: FloatArray) -> Fraction:
-    """The leaf's part of the box's volume, over the dimensions in which the box has width."""
-    share = Fraction(1)
-    for low, high, first, last in zip(leaf.lower, leaf.upper, lower, upper, strict=True):
-        if (low, high) != (first, last):
-            whole = Fraction(float(last)) - Fraction(float(first))
-            share *= (Fraction(high) - Fraction(low)) / whole
-    return share
 
 
 class _Claims:

@@ -123,7 +123,7 @@ def _summary(results: list[Result]) -> RowResult:
         search_seconds=sum(r.effort.search_seconds for r in results),
         check_seconds=sum(r.effort.check_seconds for r in results),
         nodes=sum(r.effort.nodes for r in results),
-        leaves=sum(r.check.leaves for r in results if r.check is not None),
+        leaves=sum(r.coverage.leaves for r in results if r.coverage is not None),
         certificate_bytes=sum(len(r.certificate or b"") for r in results),
     )
 

@@ -44,7 +44,7 @@ def confirmation(task: Task, result: Result) -> Confirmation | None:
 
 def result_facts(task: Task, result: Result, certificate: Path | None) -> dict[str, Any]:
     """One property's result, ready for JSON."""
-    effort, check = result.effort, result.check
+    effort, coverage = result.effort, result.coverage
     facts: dict[str, Any] = {
         "property": result.name,
         "verdict": result.verdict.value,
@@ -56,16 +56,15 @@ def result_facts(task: Task, result: Result, certificate: Path | None) -> dict[s
         "certificate": None,
         "counterexample": None,
     }
-    if result.certificate is not None and check is not None:
-        facts["open_share"] = result.open_share()
+    if result.certificate is not None and coverage is not None:
+        facts["open_share"] = coverage.mean_open_share()
         facts["certificate"] = {
             "path": None if certificate is None else str(certificate),
             "sha256": digest(result.certificate),
             "bytes": len(result.certificate),
-            "leaves": check.leaves,
-            "open_leaves": check.open_leaves,
-            "rejected_leaves": len(check.rejected),
-            "accepted": check.accepted,
+            "leaves": coverage.leaves,
+            "open_leaves": coverage.open_leaves,
+            "accepted": result.check is not None and result.check.accepted,
         }
     found = confirmation(task, result)
     if found is not None and result.counterexample is not None:

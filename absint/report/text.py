@@ -74,7 +74,7 @@ def _print_open(result: Result, facts: dict[str, Any]) -> None:
     if result.reason:
         print(f"  {result.reason}")
     print(
-        f"  open: {share(result.open_share())} of the region, "
+        f"  open: {share(facts['open_share'])} of the region, "
         f"{proof['open_leaves']} of {count(proof['leaves'], 'box', 'boxes')}"
     )
     print(f"  proof so far: {proof['path']} (go on with --resume {shlex.quote(proof['path'])})")

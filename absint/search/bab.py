@@ -110,7 +110,7 @@ class CellSearch:
         """Works until nothing is open, a counterexample is found, or time or memory is used up."""
         started = time.monotonic()
         with ThreadPoolExecutor(self.options.jobs) as pool:
-            while len(self.frontier) and deadline.left() > 0 and not self._memory_is_short():
+            while len(self.frontier) and deadline.left() > 0 and not self.short_of_memory():
                 batch = self._take()
                 verdicts = self._analyse(batch, pool)
                 found = self._settle(batch, verdicts)
@@ -209,7 +209,7 @@ class CellSearch:
         )
         self.frontier.push(_halves(batch, rest, dimensions, first, verdicts.decision.score[rest]))
 
-    def _memory_is_short(self) -> bool:
+    def short_of_memory(self) -> bool:
         return self.batches % 16 == 15 and _resident() > self.options.memory
 
     def _status(self, started: float) -> Status:

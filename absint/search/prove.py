@@ -16,6 +16,7 @@ from absint.ir import digest as graph_digest
 from absint.problem import InputError, Problem
 from absint.proofs.bounds import Bounds
 from absint.proofs.check import CheckReport, check
+from absint.proofs.coverage import survey
 from absint.proofs.format import Certificate
 from absint.proofs.rows import float_rows
 from absint.proofs.stream import Arity
@@ -59,13 +60,13 @@ def prove(
     ]
     proof = _Proof(graph, problem, binding, options, cells, started)
     found = proof.attack() or proof.branch()
-    while found is None:
+    while found is None and not proof.open_leaves():
         certificate, report = proof.check()
-        if not report.rejected:
-            return proof.result(certificate, report)
+        if report.accepted:
+            return proof.checked(certificate, report)
         proof.reopen(report)
-        found = proof.branch()  # where no time is left, what was turned down stays open
-    return proof.refuted(found)
+        found = proof.branch()
+    return proof.unknown() if found is None else proof.refuted(found)
 
 
 @dataclass
@@ -100,18 +101,23 @@ class _Proof:
                     return None
         return None
 
+    def open_leaves(self) -> int:
+        return sum(cell.open_leaves() for cell in self.cells)
+
     def check(self) -> tuple[Certificate, CheckReport]:
-        started = time.monotonic()
-        certificate = Certificate(
+        started, certificate = time.monotonic(), self._certificate()
+        report = check(certificate, self.graph, self.problem, jobs=self.options.jobs)
+        self.check_seconds += time.monotonic() - started
+        return certificate, report
+
+    def _certificate(self) -> Certificate:
+        return Certificate(
             self.binding.model,
             self.binding.spec,
             graph_digest(self.graph),
             self.problem,
             tuple(cell.tree.stream() for cell in self.cells),
         )
-        report = check(certificate, self.graph, self.problem, jobs=self.options.jobs)
-        self.check_seconds += time.monotonic() - started
-        return certificate, report
 
     def reopen(self, report: CheckReport) -> None:
         """Gives leaves that the checker turned down back to the search."""
@@ -120,16 +126,25 @@ class _Proof:
             if rejected:
                 cell.reopen(rejected)
 
-    def result(self, certificate: Certificate, report: CheckReport) -> Result:
-        """``verified`` where the checker accepted, ``unknown`` with its reason where it did not."""
-        verdict = Verdict.VERIFIED if report.accepted else Verdict.UNKNOWN
+    def checked(self, certificate: Certificate, report: CheckReport) -> Result:
         return Result(
             self.problem,
-            verdict,
+            Verdict.VERIFIED if report.accepted else Verdict.UNKNOWN,
             self._effort(),
             certificate=certificate.to_bytes(),
+            coverage=report,
             check=report,
-            reason="" if report.accepted else self._reason(),
+        )
+
+    def unknown(self) -> Result:
+        certificate = self._certificate()
+        return Result(
+            self.problem,
+            Verdict.UNKNOWN,
+            self._effort(),
+            certificate=certificate.to_bytes(),
+            coverage=survey(certificate),
+            reason=self._reason(),
         )
 
     def refuted(self, found: Counterexample) -> Result:
@@ -145,10 +160,10 @@ class _Proof:
         bound = f"the loosest bound misses by {-lowest:.3g}" if lowest < 0 else ""
         near = min(cell.attack.near for cell in self.cells)
         parts = [bound]
-        if self.left() <= 0:
-            parts.insert(0, f"out of time ({self.options.timeout:g} s)")
-        elif any(len(cell.frontier) for cell in self.cells):
+        if any(cell.short_of_memory() for cell in self.cells):
             parts.insert(0, "out of memory")
+        elif any(len(cell.frontier) for cell in self.cells):
+            parts.insert(0, f"out of time ({self.options.timeout:g} s, the check's share included)")
         if any(cell.stuck for cell in self.cells):
             parts.append("some boxes are too small to split")
         if near <= 0:
@@ -162,7 +177,7 @@ class _Proof:
         if self.leaf_seconds is None:
             self.leaf_seconds = self._measure(cell)
         closed = sum(cell.closed_leaves() for cell in self.cells)
-        return closed * self.leaf_seconds
+        return closed * self.leaf_seconds / self.options.jobs
 
     def _measure(self, cell: CellSearch) -> float:
         started = time.perf_counter()

@@ -7,6 +7,7 @@ from enum import Enum
 
 from absint.problem import Problem
 from absint.proofs.check import CheckReport
+from absint.proofs.coverage import Coverage
 from absint.search.attack import Counterexample
 
 
@@ -36,14 +37,16 @@ class Effort:
 class Result:
     """The answer for one property.
 
-    ``certificate`` holds the bytes of the whole proof (verified) or of the proof so far (unknown).
-    ``check`` is the checker's report on it. ``reason`` says why an unknown is one.
+    ``certificate`` holds the bytes of the whole proof (verified) or of the proof so far (unknown),
+    and ``coverage`` what of the region it covers. ``check`` is the checker's report on a whole
+    proof; a partial one is checked when it is complete. ``reason`` says why an unknown is one.
     """
 
     problem: Problem
     verdict: Verdict
     effort: Effort
     certificate: bytes | None = None
+    coverage: Coverage | None = None
     check: CheckReport | None = None
     counterexample: Counterexample | None = None
     reason: str = ""
@@ -51,10 +54,3 @@ class Result:
     @property
     def name(self) -> str:
         return self.problem.name
-
-    def open_share(self) -> float:
-        """The mean share of the cells' volume that is open (1 before any check)."""
-        if self.check is None or not self.check.open_share:
-            return 1.0
-        shares = self.check.open_share
-        return float(sum(shares) / len(shares))
