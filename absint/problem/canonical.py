@@ -22,8 +22,12 @@ _NUMBER = re.compile(r"-?[0-9]+(/[1-9][0-9]*)?")
 
 
 def to_json(problem: Problem) -> bytes:
-    """Canonical bytes: sorted keys, no spaces."""
-    return json.dumps(_problem(problem), sort_keys=True, separators=(",", ":")).encode()
+    """Canonical bytes: sorted keys, no spaces. Raises ProblemError for numbers too long to write."""
+    try:
+        data = _problem(problem)
+    except ValueError as error:  # Python's limit on the digits of an integer
+        raise ProblemError(f"{problem.name}: a number has too many digits") from error
+    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
 
 
 def digest(problem: Problem) -> str:
@@ -44,6 +48,7 @@ def from_json(data: bytes) -> Problem:
         TypeError,
         IndexError,
         AttributeError,
+        OverflowError,
         RecursionError,
     ) as error:
         raise ProblemError(f"not a well-formed problem: {error}") from error

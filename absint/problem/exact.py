@@ -15,12 +15,16 @@ Dtype = Literal["float32", "float64"]
 Rounding = Literal["nearest", "up", "down"]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?(/\d+)?")
-MAX_EXPONENT = 10_000
+MAX_LENGTH = 1_000
+MAX_EXPONENT = 1_000
+"""Beyond every float. Numbers stay short enough for the canonical form's decimal digits."""
 
 
 def parse_number(text: str) -> Fraction:
     """The exact value of ``12``, ``-0.5``, ``1e-3`` or ``2/3``. Raises ValueError."""
     match = _NUMBER.fullmatch(text.strip())
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"a number of more than {MAX_LENGTH} characters: {text[:20]!r}...")
     if match is None:
         raise ValueError(f"not a number: {text!r}")
     exponent = match.group(3)
@@ -43,7 +47,8 @@ def round_to(value: Fraction, dtype: Dtype, rounding: Rounding = "nearest") -> f
     """The float of ``dtype`` that ``value`` rounds to (nearest: ties to even), never -0.0.
 
     In integers, so that it does not depend on the process's rounding or flush-to-zero mode.
-    Raises OverflowError when the result is not finite.
+    Raises OverflowError when that is infinite, or ``value`` lies beyond the largest float by more
+    than a rounding.
     """
     precision, least, top = (24, -149, 128) if dtype == "float32" else (53, -1074, 1024)
     size = abs(value)

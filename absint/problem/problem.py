@@ -142,6 +142,8 @@ class Problem:
             for terms, size in ((row.inputs, self.input_size), (row.outputs, self.output_size)):
                 if any(a >= b for (a, _), (b, _) in pairwise(terms)):
                     raise ProblemError(f"{self.name}: the terms of {row} are not in order")
+                if not all(coefficient for _, coefficient in terms):
+                    raise ProblemError(f"{self.name}: {row} has a coefficient of zero")
                 if terms and not (terms[0][0] >= 0 and terms[-1][0] < size):
                     raise ProblemError(f"{self.name}: {row} reads past the network's {size} values")
         if any(row.outputs for row in cell.constraints):
