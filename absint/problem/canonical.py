@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"-?[0-9]+(/[1-9][0-9]*)?")
 
 
 def to_json(problem: Problem) -> bytes:
-    """Canonical bytes: sorted keys, no spaces. Raises ProblemError for numbers too long to write."""
+    """Canonical bytes: sorted keys, no spaces. Raises ProblemError for a number of many digits."""
     try:
         data = _problem(problem)
     except ValueError as error:  # Python's limit on the digits of an integer

@@ -150,14 +150,33 @@ def test_numbers_are_read_exactly(text: str, value: Fraction) -> None:
     assert parse_number(text) == value
 
 
+NO_NUMBERS = [
+    "e5",
+    "1e",
+    "1e5.0",
+    "0x10",
+    "nan",
+    "inf",
+    "-Infinity",
+    "1_000",
+    "1,5",
+    "--1",
+    "1/0",
+    "1/-2",
+    "1/2/3",
+    "1e1001",
+    "1e-99999999999",
+    "1e+1001",
+    "2/1e3",
+    "½",
+]
+
+
 @pytest.mark.parametrize(
-    "text",
-    ["", " ", ".", "e5", "1e", "1e5.0", "0x10", "nan", "inf", "-Infinity", "1_000", "1,5", "--1"]
-    + ["1/0", "1/-2", "1/2/3", "1 2", "1e1001", "1e-99999999999", "1e+1001", "2/1e3", "½"]
-    + ["9" * 1001, "1" * 5000, "0." + "0" * 1000],
+    "text", [*NO_NUMBERS, "", " ", "1 2", "9" * 1001, "1" * 5000, "0." + "0" * 1000]
 )
 def test_what_is_no_number_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match="number|exponent|zero"):
+    with pytest.raises(ValueError, match=r"number|exponent|zero"):
         parse_number(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -108,10 +109,10 @@ def one(
     *conjunctions: tuple[LinearConstraint, ...],
     region: tuple[LinearConstraint, ...] = (),
     box: tuple[object, object] = (0, 1),
-    semantics: Semantics = Semantics(),
+    inputs: Literal["rounded", "representable"] = "rounded",
 ) -> Problem:
     ends = Box((F(str(box[0])),), (F(str(box[1])),))
-    return Problem("p", 1, 2, (Cell(ends, conjunctions, region),), semantics)
+    return Problem("p", 1, 2, (Cell(ends, conjunctions, region),), Semantics(inputs=inputs))
 
 
 def y(index: int, sign: int, bound: object, strict: bool = False) -> LinearConstraint:
@@ -157,7 +158,7 @@ VACUOUS = {
         "no outputs",
     ),
     "no float in the box": (
-        one((y(0, 1, 0),), box=("0.1", "0.1"), semantics=Semantics(inputs="representable")),
+        one((y(0, 1, 0),), box=("0.1", "0.1"), inputs="representable"),
         "no float32 lies",
     ),
 }
