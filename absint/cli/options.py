@@ -13,7 +13,7 @@ import click
 
 FORMATS = ("text", "json")
 MAX_JOBS = 1024
-MIN_MEMORY = 1 << 20
+MIN_MEMORY, MAX_MEMORY = 1 << 20, 1 << 50
 MAX_SECONDS = 1e9
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _TIMES = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -40,8 +40,8 @@ def size(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not a size such as 512M or 8G")
     value = int(float(match.group(1)) * _UNITS[match.group(2).upper()])
-    if value < MIN_MEMORY:
-        raise ValueError(f"{text!r} is less than 1M; write 512M or 8G")
+    if not MIN_MEMORY <= value <= MAX_MEMORY:
+        raise ValueError(f"{text!r} is not between 1M and 1024T; write 512M or 8G")
     return value
 
 
