@@ -1,11 +1,15 @@
-"""The Python interface: a model and a spec to results, and a certificate to the checker's report."""
+"""The Python interface: model and spec to results, certificate to the checker's report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from absint.problem import InputError, Problem
 from absint.proofs.check import CheckReport, Progress
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from absint.frontends.runtime import OnnxRuntime
     from absint.frontends.spec import Spec
     from absint.search.result import Result
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,17 @@ class Task:
             if problem.name == name:
                 return problem
         raise InputError(f"no property {name!r}", self.spec.sources.path)
+
+    def run(self, x: FloatArray) -> FloatArray:
+        """The network on the runtime, optimisations off: flat (batch, inputs) to (batch, outputs).
+
+        The session starts at the first run: most proofs never need it.
+        """
+        return self._session.run(x)
+
+    @cached_property
+    def _session(self) -> OnnxRuntime:
+        return self.runtime()
 
     def runtime(self, *, optimised: bool = False) -> OnnxRuntime:
         from absint.frontends.runtime import OnnxRuntime
@@ -75,10 +92,10 @@ def verify_each(
         require_meaning(problem)
     if resume is not None:
         _require_same(resume, task)
-    binding, runtime = Binding(task.model.digest, task.spec.digest), task.runtime()
+    binding = Binding(task.model.digest, task.spec.digest)
     for problem in task.spec.properties:
         own = resume if resume is not None and resume.problem.name == problem.name else None
-        yield prove(task.model.graph, problem, binding, runtime.run, options, own)
+        yield prove(task.model.graph, problem, binding, task.run, options, own)
 
 
 def _require_same(certificate: Certificate, task: Task) -> None:

@@ -33,7 +33,7 @@ REPLAYS = 4
 
 @dataclass(frozen=True)
 class Counterexample:
-    """An input on which the runtime's outputs are catastrophic: conjunction ``conjunction`` holds."""
+    """An input on which the runtime's outputs satisfy a conjunction of the catastrophe."""
 
     cell: int
     conjunction: int
@@ -45,6 +45,7 @@ class Counterexample:
 class Attack:
     """Looks for counterexamples in one cell.
 
+    Points nearer to the catastrophe than ``reach`` are replayed: the runtime's rounding may decide.
     ``near`` is the closest that any replayed point came in the search's arithmetic (<= 0: it is
     catastrophic there, but not on the runtime).
     """
@@ -56,6 +57,7 @@ class Attack:
     arrays: Arrays
     runtime: Runtime
     dtype: str
+    reach: float
     near: float = np.inf
     _replayed: set[bytes] = field(default_factory=set)
 
@@ -109,7 +111,7 @@ class Attack:
         for index in np.argsort(distance, kind="stable")[:REPLAYS]:
             point = x[index].astype(self.dtype).astype(np.float64)
             key = point.tobytes()
-            if not np.isfinite(distance[index]) or key in self._replayed:
+            if not distance[index] <= self.reach or key in self._replayed:
                 continue
             self._replayed.add(key)
             self.near = min(self.near, float(distance[index]))

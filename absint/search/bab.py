@@ -34,9 +34,11 @@ TILE_ELEMENTS = 1 << 17
 SLACK = 1e-9
 """A leaf is emitted only when its bound clears zero by this share of the outputs' scale: many times
 what the checker's rigorous arithmetic gives away, so that the check does not fail for rounding."""
-DIVE_EVERY = 8
+REPLAY_REACH = 1e-4
+"""Points this near to the catastrophe, as a share of the outputs' scale, run on the runtime."""
+DIVE_EVERY = 768
 """Gradient descents, from the most promising boxes and from fresh points, run once in so many
-batches."""
+boxes."""
 DIVE_STARTS = 16
 FRESH_STARTS = 256
 
@@ -75,12 +77,20 @@ class CellSearch:
         self.tree = Tree() if tree is None else tree
         self.frontier = open_boxes(self.tree, self.lower, self.upper, self.arity)
         self.stuck: list[int] = []
-        self.slack = SLACK * self._scale()
+        scale = self._scale()
+        self.slack = SLACK * scale
         self.rng = np.random.default_rng([options.seed, index])
         self.attack = Attack(
-            graph, cell, index, self.query, arrays, runtime, problem.semantics.dtype
+            graph,
+            cell,
+            index,
+            self.query,
+            arrays,
+            runtime,
+            problem.semantics.dtype,
+            REPLAY_REACH * scale,
         )
-        self.batches = 0
+        self.batches = self.since_dive = 0
         widest = max(node.size for node in graph.nodes)
         self.tile = max(1, TILE_ELEMENTS // widest**2) if arrays.on_cpu else MAX_BATCH
 
@@ -188,7 +198,9 @@ class CellSearch:
         corner = np.where(verdicts.coefficients[rest] > 0, lower, upper)
         points = np.concatenate([corner, (lower + upper) / 2])
         distance, found = self.attack.probe(points)
-        if found is None and self.batches % DIVE_EVERY == 0:
+        self.since_dive += len(rest)
+        if found is None and self.since_dive >= DIVE_EVERY:
+            self.since_dive = 0
             near = np.argsort(distance, kind="stable")[:DIVE_STARTS]
             found = self.attack.descend_from(points[near], self.lower, self.upper)
             found = found or self.attack.descend(self.lower, self.upper, self.rng, FRESH_STARTS)

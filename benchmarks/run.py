@@ -1,0 +1,32 @@
+"""``python benchmarks/run.py [startup | SET ...] [--workers N] [--only TEXT]``.
+
+SET is a folder of ../shared/vnncomp. Without a name: startup and acasxu.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import startup, vnncomp
+
+
+def main() -> None:
+    """Runs the benchmarks that are asked for, one after another."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=["startup", "acasxu"])
+    parser.add_argument("--workers", type=int, default=2, help="instances side by side")
+    parser.add_argument("--only", default="", help="instances whose names contain this")
+    given = parser.parse_args()
+    for name in given.names:
+        if name == "startup":
+            startup.bench()
+        else:
+            vnncomp.bench(name, given.workers, given.only)
+
+
+if __name__ == "__main__":
+    main()
