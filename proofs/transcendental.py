@@ -59,7 +59,7 @@ def tanh(x: FloatArray) -> Enclosure:
     """Bounds of tanh(x)."""
     size = np.abs(x)
     low, high = exp_of_negative(-2 * size)
-    least = np.maximum((1 - high) / (1 + high) * (1 - _SLACK) - _SLACK, 0.0)
+    least = np.maximum((1 - high) / (1 + high) * (1 - _SLACK) - _SLACK, -TINY)
     most = np.minimum((1 - low) / (1 + low) * (1 + _SLACK) + _SLACK, 1.0)
     cubic = np.minimum(size, 1.0)  # t - t^3 / 3 <= tanh t <= t: relatively sharp where t is small
     least = np.maximum(least, cubic * (1 - cubic * cubic / 3) * (1 - _SLACK) - TINY)
