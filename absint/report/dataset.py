@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from absint.api import Task
-from absint.frontends.runtime import OnnxRuntime
 from absint.frontends.spec import DatasetInfo, DatasetRow
 from absint.problem import round_all
 from absint.report.text import heading
@@ -23,13 +22,12 @@ class DatasetReporter:
 
     def __init__(self, task: Task, dataset: DatasetInfo) -> None:
         self.task, self.dataset = task, dataset
-        self.runtime = task.runtime()
         self.rows: list[dict[str, Any]] = []
         print(heading(task))
         print(COLUMNS)
 
     def add(self, result: Result, certificate: Path) -> None:
-        row = row_facts(self.task, self.runtime, self.dataset.rows[len(self.rows)], result)
+        row = row_facts(self.task, self.dataset.rows[len(self.rows)], result)
         self.rows.append(row)
         label = "-" if row["label"] is None else row["label"]
         print(
@@ -41,10 +39,10 @@ class DatasetReporter:
         print(_summary_line(summary(self.rows)))
 
 
-def row_facts(task: Task, runtime: OnnxRuntime, row: DatasetRow, result: Result) -> dict[str, Any]:
+def row_facts(task: Task, row: DatasetRow, result: Result) -> dict[str, Any]:
     """One row: ``prediction`` is the argmax of the first output, of the runtime, at the centre."""
     dtype = result.problem.semantics.dtype
-    y = runtime.run(round_all(row.center, dtype)[None])[0]
+    y = task.run(round_all(row.center, dtype)[None])[0]
     prediction = int(np.argmax(y[: task.model.graph.outputs[0].size]))
     return {
         "property": row.property,
@@ -59,11 +57,7 @@ def row_facts(task: Task, runtime: OnnxRuntime, row: DatasetRow, result: Result)
 
 def dataset_facts(task: Task, dataset: DatasetInfo, results: Sequence[Result]) -> dict[str, Any]:
     """The table and its summary, ready for JSON."""
-    runtime = task.runtime()
-    rows = [
-        row_facts(task, runtime, row, result)
-        for row, result in zip(dataset.rows, results, strict=True)
-    ]
+    rows = [row_facts(task, row, result) for row, result in zip(dataset.rows, results, strict=True)]
     return {"rows": rows, "summary": summary(rows)}
 
 

@@ -37,7 +37,7 @@ def confirmation(task: Task, result: Result) -> Confirmation | None:
         result.problem,
         task.model.graph,
         result.counterexample,
-        task.runtime().run,
+        task.run,
         task.runtime(optimised=True).run,
     )
 
@@ -86,7 +86,7 @@ def confirmation_facts(task: Task, result: Result, found: Confirmation) -> dict[
             }
             for margin in margins(result, found)
         ],
-        "runtime": f"onnxruntime {task.runtime().version}",
+        "runtime": runtime_name(),
         "catastrophic": found.catastrophic,
         "catastrophic_with_default_optimisations": found.catastrophic_default,
         "real_arithmetic": found.real.value,
@@ -94,6 +94,13 @@ def confirmation_facts(task: Task, result: Result, found: Confirmation) -> dict[
     if units.mean:
         facts["network_input"] = found.x.tolist()
     return facts
+
+
+def runtime_name() -> str:
+    """The runtime that a counterexample is replayed on, with its version."""
+    import onnxruntime
+
+    return f"onnxruntime {onnxruntime.__version__}"
 
 
 def margins(result: Result, found: Confirmation) -> list[Margin]:

@@ -75,7 +75,7 @@ def draw(picture: Picture, kind: str) -> bytes:
         raise InputError("plots need matplotlib: pip install 'absint[plot]'") from error
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 6.2), facecolor=PAPER)
-        axes = figure.add_axes((0.08, 0.105, 0.62, 0.75))
+        axes = figure.add_axes((0.095, 0.105, 0.605, 0.75))
         _leaves(axes, picture)
         if picture.landscape is not None:
             _decision(axes, picture, picture.landscape)
@@ -102,7 +102,7 @@ def _leaves(axes: Any, picture: Picture) -> None:
         list(np.stack([x[:, [0, 1, 1, 0]], y[:, [0, 0, 1, 1]]], axis=2)),
         facecolors=_shades([tile.kind for tile in tiles], area),
         edgecolors=PAPER,
-        linewidths=float(np.clip(14 / np.sqrt(len(tiles)), 0.1, 1.2)),
+        linewidths=_widths(x, y),
         rasterized=len(tiles) > RASTERISE,
         zorder=1,
     )
@@ -118,14 +118,21 @@ def _leaves(axes: Any, picture: Picture) -> None:
 
 
 def _shades(kinds: list[Kind], area: FloatArray) -> FloatArray:
+    """A colour for each leaf, (leaves, 3): sizes that occur are ranked, so each step shows."""
     from matplotlib.colors import to_rgb
 
-    size = np.log(np.maximum(area, np.finfo(np.float64).tiny))
-    spread = max(float(size.max() - size.min()), 1e-9)
-    light = LIGHTEST * ((size - size.min()) / spread)[:, None] if spread > 1e-6 else 0.25
+    sizes, rank = np.unique(np.round(np.log2(np.maximum(area, 1e-300)), 1), return_inverse=True)
+    light = LIGHTEST * (rank / (len(sizes) - 1))[:, None] if len(sizes) > 1 else LIGHTEST / 2
     base = np.array([to_rgb(COLOURS[kind]) for kind in kinds])
     shades: FloatArray = base + (1 - base) * light
     return shades
+
+
+def _widths(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Line widths that leave something of the smallest leaves."""
+    shares = [(v[:, 1] - v[:, 0]) / max(v.max() - v.min(), 1e-300) for v in (x, y)]
+    widths: FloatArray = np.clip(25 * np.min(shares, axis=0), 0.06, 1.1)
+    return widths
 
 
 def _decision(axes: Any, picture: Picture, landscape: Landscape) -> None:

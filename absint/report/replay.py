@@ -49,7 +49,7 @@ def replay(task: Task, saved: Saved, changed: bool = False) -> Replay:
         problem,
         task.model.graph,
         Counterexample(index, 0, saved.x, saved.output()),
-        task.runtime().run,
+        task.run,
         task.runtime(optimised=True).run,
     )
     result = Result(

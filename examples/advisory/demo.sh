@@ -30,7 +30,7 @@ expect 1 absint verify "$model" --region "$here/unsafe.yaml" \
   --certificate "$out/unsafe.cert" --counterexample "$out/counterexample"
 expect 1 absint replay "$out/counterexample" --model "$model" --region "$here/unsafe.yaml"
 
-printf '\n3. The certified partition, as a picture.\n'
+printf '\n3. The certified partition as a picture, with the counterexample beyond its border.\n'
 expect 0 absint plot "$out/safe.cert" --model "$model" --region "$here/safe.yaml" \
-  --output "$out/partition.svg"
-printf '\nWritten to %s: safe.cert, counterexample, partition.svg\n' "$out"
+  --counterexample "$out/counterexample" --output "$out/partition.svg"
+printf '\nWritten to %s: safe.cert, counterexample.npz and .json, partition.svg\n' "$out"
