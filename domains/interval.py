@@ -28,14 +28,29 @@ def affine(node: Node, xs: Sequence[Interval], arrays: Arrays) -> Interval:
     magnitude = None if weight is None else xp.abs(weight)
     centre = rule.forward(node, middle, weight, xp)
     spread = rule.magnitude(node, radius, magnitude, xp)
-    if weight is not None and node.consts["weight"].radius is not None:
-        reach = [xp.abs(m) + r for m, r in zip(middle, radius, strict=True)]
-        spread = spread + rule.magnitude(node, reach, arrays.load(node.consts["weight"].radius), xp)
     if "bias" in node.consts:
         centre = centre + arrays.load(node.consts["bias"].value)
-        if node.consts["bias"].radius is not None:
-            spread = spread + arrays.load(node.consts["bias"].radius)
+    moved = deviation(node, xs, arrays)
+    if moved is not None:
+        spread = spread + moved
     return centre - spread, centre + spread
+
+
+def deviation(node: Node, xs: Sequence[Interval], arrays: Arrays) -> Array | None:
+    """How far the radii of an affine node's constants can move its values: (batch, *shape).
+
+    None where its constants are exact.
+    """
+    rule, xp = OPS[node.op].affine, arrays.xp
+    assert rule is not None
+    radii = {name: c.radius for name, c in node.consts.items() if c.radius is not None}
+    if not radii:
+        return None
+    total = xp.zeros((xs[0][0].shape[0], *node.shape), dtype=arrays.dtype, device=arrays.device)
+    if "weight" in radii:
+        reach = [xp.maximum(xp.abs(low), xp.abs(high)) for low, high in xs]
+        total = total + rule.magnitude(node, reach, arrays.load(radii["weight"]), xp)
+    return total + arrays.load(radii["bias"]) if "bias" in radii else total
 
 
 def _univariate(node: Node, x: Interval, arrays: Arrays) -> Interval:

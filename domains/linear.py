@@ -40,12 +40,14 @@ def backward(
     graph: Graph,
     start: Mapping[int, Array],
     relaxations: Mapping[int, Relaxation],
+    deviations: Mapping[int, Array],
     arrays: Arrays,
 ) -> LinearBound:
     """A lower bound of ``sum_v start[v] . v`` as a linear function of the flat input.
 
     ``start`` maps nodes to coefficients of (batch or 1, rows, *shape); ``relaxations`` must hold
-    every nonlinear node that they depend on, with bounds of (batch, *shape).
+    every nonlinear node that they depend on, with bounds of (batch, *shape), and ``deviations``
+    every affine node whose constants have a radius (``absint.domains.interval.deviation``).
     """
     xp = arrays.xp
     pending = dict(start)
@@ -65,6 +67,8 @@ def backward(
             weight = arrays.load(node.consts["weight"].value) if "weight" in node.consts else None
             if "bias" in node.consts:
                 offset = offset + _dot(c, arrays.load(node.consts["bias"].value), arrays)
+            if position in deviations:
+                offset = offset - _rows(xp.abs(c), deviations[position])
             parts = op.affine.backward(node, c, weight, xp)
         else:
             through[position] = c

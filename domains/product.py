@@ -54,7 +54,7 @@ class Analysis:
 
 def analyse(graph: Graph, box: Interval, query: Query, arrays: Arrays) -> Analysis:
     """Bounds the query's rows on a batch of boxes (each (batch, input_size))."""
-    relaxations, looseness = propagate(graph, box, arrays)
+    relaxations, deviations, looseness = propagate(graph, box, arrays)
     places = graph.input_slices()
     start: dict[int, Array] = {}
     for node, place in graph.output_slices():
@@ -64,7 +64,7 @@ def analyse(graph: Graph, box: Interval, query: Query, arrays: Arrays) -> Analys
         if query.inputs[:, place].any():
             part = query.inputs[:, place].reshape((1, -1, *graph.nodes[node].shape))
             start[node] = start.get(node, 0) + arrays.asarray(part)
-    linear = backward(graph, start, relaxations, arrays)
+    linear = backward(graph, start, relaxations, deviations, arrays)
     middle = (box[0] + box[1])[..., None] / 2
     centre = (linear.coefficients @ middle)[..., 0] + linear.offset - arrays.asarray(query.bound)
     return Analysis(linear.coefficients, centre, influence(linear, looseness, box, arrays))
@@ -72,10 +72,12 @@ def analyse(graph: Graph, box: Interval, query: Query, arrays: Arrays) -> Analys
 
 def propagate(
     graph: Graph, box: Interval, arrays: Arrays
-) -> tuple[dict[int, Relaxation], dict[int, Array]]:
-    """The relaxation of every nonlinear node on a batch of boxes, and its looseness by input."""
+) -> tuple[dict[int, Relaxation], dict[int, Array], dict[int, Array]]:
+    """What a batch of boxes makes of each node: the relaxation of a nonlinear one, the deviation of
+    an affine one whose constants have a radius, and a relaxation's looseness by input."""
     bounds: list[Interval] = []
     relaxations: dict[int, Relaxation] = {}
+    deviations: dict[int, Array] = {}
     looseness: dict[int, Array] = {}
     refined: dict[int, Array | None] = {}
     places = graph.input_slices()
@@ -88,14 +90,19 @@ def propagate(
             (operand,) = node.inputs
             if operand not in refined and graph.nodes[operand].op != "input":
                 bounds[operand], refined[operand] = _refine(
-                    graph, operand, node, bounds[operand], box, relaxations, arrays
+                    graph, operand, node, bounds[operand], box, relaxations, deviations, arrays
                 )
             relaxations[position] = relax(node, bounds[operand], arrays)
             if (parts := refined.get(operand)) is not None:
                 gap = relaxations[position].mean_gap(bounds[operand])
                 looseness[position] = parts * gap.reshape((gap.shape[0], -1, 1))
-        bounds.append(interval.transform(node, [bounds[i] for i in node.inputs], arrays))
-    return relaxations, looseness
+        operands = [bounds[i] for i in node.inputs]
+        if OPS[node.op].affine is not None:
+            moved = interval.deviation(node, operands, arrays)
+            if moved is not None:
+                deviations[position] = moved
+        bounds.append(interval.transform(node, operands, arrays))
+    return relaxations, deviations, looseness
 
 
 def _refine(
@@ -105,6 +112,7 @@ def _refine(
     bound: Interval,
     box: Interval,
     relaxations: Mapping[int, Relaxation],
+    deviations: Mapping[int, Array],
     arrays: Arrays,
 ) -> tuple[Interval, Array | None]:
     """``bound`` of node ``target`` intersected with backward linear bounds where that can help.
@@ -122,7 +130,7 @@ def _refine(
     for begin in range(0, len(chosen), step):
         some = chosen[begin : begin + step]
         start = _signed_units(some, lower.shape[1], shape, arrays)
-        linear = backward(graph, {target: start}, relaxations, arrays)
+        linear = backward(graph, {target: start}, relaxations, deviations, arrays)
         value = linear.minimum(box, arrays)
         low = xp.maximum(lower[:, some], value[:, : len(some)])
         high = xp.minimum(upper[:, some], -value[:, len(some) :])
