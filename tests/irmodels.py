@@ -1,4 +1,4 @@
-"""Graphs for tests: one node of every kind and attribute, random networks, and exact evaluation."""
+"""Graphs for tests: one node of every kind and attribute, and random networks from seeds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+import exact
 import numpy as np
 from numpy.typing import NDArray
 
@@ -116,39 +117,10 @@ def matrix(node: Node) -> Array:
     return np.asarray(rule.forward(node, xs, weight, np)).reshape(sum(sizes), -1).T
 
 
-@np.vectorize(otypes=[object])
-def _exact(value: float) -> Fraction:
-    return Fraction(float(value))
-
-
-def exact(values: Array) -> Array:
-    """An array of fractions of the same shape."""
-    return np.asarray(_exact(values), dtype=object)
-
-
 def exact_outputs(graph: Graph, x: Sequence[Fraction]) -> list[Fraction]:
     """The network's outputs in rational arithmetic. Piecewise linear networks only."""
-    flat = np.array([x], dtype=object)
-    places, values = graph.input_slices(), []
-    for position, node in enumerate(graph.nodes):
-        operands = [values[i] for i in node.inputs]
-        if node.op == "input":
-            y = flat[:, places[position]].reshape((1, *node.shape))
-        elif node.op in PIECEWISE:
-            low = Fraction(node.number("alpha")) if node.op == "leaky_relu" else Fraction(0)
-            y = np.where(operands[0] > 0, operands[0], low * operands[0])
-        else:
-            y = _exact_affine(node, operands)
-        values.append(y)
-    return [Fraction(v) for p in graph.outputs for v in values[p.node].reshape(-1)]
-
-
-def _exact_affine(node: Node, operands: list[Array]) -> Array:
-    rule = OPS[node.op].affine
-    assert rule is not None, f"{node.op} has no exact value"
-    weight = exact(node.consts["weight"].value) if "weight" in node.consts else None
-    y = rule.forward(node, operands, weight, np)
-    return np.asarray(y + exact(node.consts["bias"].value) if "bias" in node.consts else y)
+    assert exact.is_rational(graph)
+    return exact.outputs(graph, exact.evaluate(graph, x))
 
 
 @dataclass

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
-from irmodels import AFFINE, CONVOLUTIONS, Array, Case, matrix, whole
+from irmodels import (
+    AFFINE,
+    CONVOLUTIONS,
+    PIECEWISE,
+    Array,
+    Case,
+    exact_outputs,
+    matrix,
+    random_graph,
+    whole,
+)
 
 from absint.domains.arrays import torch_arrays
 from absint.ir import OPS, Node, evaluate
@@ -157,3 +168,14 @@ def test_concat_and_sum_are_what_numpy_computes() -> None:
     assert np.array_equal(
         evaluate(added.graph(), flat([a, b, c], 0)[None]), (a - b - c).reshape(1, -1)
     )
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_networks_evaluate_to_their_exact_values(seed: int) -> None:
+    """Small integer weights and inputs, slopes of few bits: every sum is exact in float64."""
+    graph = random_graph(seed, activations=PIECEWISE, integral=True)
+    x = np.random.default_rng(seed).integers(-4, 5, (5, graph.input_size)).astype(np.float64)
+    for point, y in zip(x, evaluate(graph, x), strict=True):
+        assert [Fraction(float(v)) for v in y] == exact_outputs(
+            graph, [Fraction(float(v)) for v in point]
+        )
