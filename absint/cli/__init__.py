@@ -35,7 +35,7 @@ def _run(arguments: Sequence[str] | None = None) -> int:
         restore()  # a second signal ends the process at once
         code = error.exit_code if isinstance(error, Interrupted) else EXIT_INTERRUPTED
         return _fail("interrupted", code, given)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click makes one the other
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_PIPE
     except MemoryError:
