@@ -1,0 +1,116 @@
+"""What only a process of its own shows: signals, pipes, exit codes, a worker that is killed."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from cli.problems import MODEL, SAFE, hard
+
+COMMAND = (sys.executable, "-m", "absint")
+PATIENCE = 60.0
+
+
+def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def working(process: psutil.Process, seconds: float) -> bool:
+    """Whether it has used that much of the processor: it is past its start."""
+    times = process.cpu_times()
+    return float(times.user + times.system) > seconds
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_verify_in_one_line(number: int, code: int, tmp_path: Path) -> None:
+    model, spec = hard(tmp_path)
+    process = start(tmp_path, "verify", model, "--region", spec, "--jobs", "1")
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("hard.onnx: 6 inputs")
+    time.sleep(0.5)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (code, "absint: interrupted\n")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["hard.onnx", "hard.yaml"]
+
+
+def test_a_reader_that_leaves_is_no_verdict(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*COMMAND, "verify", str(MODEL), "--region", str(SAFE)],
+        cwd=tmp_path,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_bare_command_shows_help_and_usage_errors_are_2(tmp_path: Path) -> None:
+    for arguments, code in (((), 0), (("-h",), 0), (("verify", "-h"), 0), (("verify",), 2)):
+        done = subprocess.run(
+            [*COMMAND, *arguments], cwd=tmp_path, capture_output=True, check=False
+        )
+        assert done.returncode == code
+        assert (b"Usage: absint" in done.stdout) is (code == 0)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_killed_worker_loses_its_row_only(tmp_path: Path) -> None:
+    hard(tmp_path)
+    (tmp_path / "rows.csv").write_text(f"hard.onnx,hard.yaml,300\n{MODEL},{SAFE},60,unsat\n")
+    process = start(
+        tmp_path, "verify", "--instances", "rows.csv", "--results", "out.csv", "--workers", "1"
+    )
+    parent = psutil.Process(process.pid)
+    wait_until(lambda: any(working(child, 2.5) for child in parent.children()))
+    next(child for child in parent.children() if working(child, 2.5)).kill()
+    out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (70, ""), out
+    first, second = rows(tmp_path / "out.csv")
+    assert first["verdict"] == "error"
+    assert "SIGKILL" in first["reason"]
+    assert (second["verdict"], second["agrees"]) == ("verified", "yes")
+
+
+def test_interrupting_a_batch_keeps_what_was_found(tmp_path: Path) -> None:
+    hard(tmp_path)
+    (tmp_path / "rows.csv").write_text(f"{MODEL},{SAFE},60\nhard.onnx,hard.yaml,300\n")
+    process = start(
+        tmp_path, "verify", "--instances", "rows.csv", "--results", "out.csv", "--workers", "1"
+    )
+    assert process.stdout is not None
+    assert "verified" in process.stdout.readline()
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (130, "absint: interrupted\n")
+    assert [row["verdict"] for row in rows(tmp_path / "out.csv")] == ["verified", "interrupted"]
+    wait_until(lambda: not any(child.is_running() for child in children))
