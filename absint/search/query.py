@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from absint.search.mix import Forms, best_mix
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+LARGEST = Fraction(float(np.finfo(np.float64).max))
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class CellQuery:
         conjunction has several.
         """
         margin = forms.minimum()
-        choices = np.stack([m[margin[:, m].argmax(axis=1)] for m in self.members], axis=1)
+        own = [m[: len(m) - len(self.region)] for m in self.members]
+        choices = np.stack([m[margin[:, m].argmax(axis=1)] for m in own], axis=1)
         found = np.take_along_axis(margin, choices, axis=1)
         rules = [Rule.SAFE] * len(margin)
         operands = [self._safe(row) for row in choices]
@@ -125,7 +129,7 @@ def cell_query(cell: Cell, input_size: int, output_size: int) -> CellQuery:
     query = Query(
         _matrix(flat, "inputs", input_size),
         _matrix(flat, "outputs", output_size),
-        np.array([float(row.bound) for row in flat]),
+        np.array([_float(row.bound) for row in flat]),
     )
     members = [
         np.concatenate([np.arange(first, last), region])
@@ -138,8 +142,13 @@ def _matrix(rows: list[LinearConstraint], side: str, size: int) -> FloatArray:
     matrix = np.zeros((len(rows), size))
     for index, row in enumerate(rows):
         for column, coefficient in getattr(row, side):
-            matrix[index, column] = float(coefficient)
+            matrix[index, column] = _float(coefficient)
     return matrix
+
+
+def _float(value: Fraction) -> float:
+    """A float near ``value``: the largest where it lies beyond all of them."""
+    return float(max(-LARGEST, min(LARGEST, value)))
 
 
 def _one_hot(index: IntArray, size: int) -> FloatArray:
