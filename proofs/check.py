@@ -17,10 +17,10 @@ import numpy as np
 
 from absint.ir import Graph
 from absint.ir import digest as graph_digest
-from absint.problem import Cell, Problem, ProblemError, to_json
+from absint.problem import Cell, Problem, to_json
 from absint.proofs.arithmetic import MAX_TERMS, FloatArray
 from absint.proofs.bounds import Bounds
-from absint.proofs.coverage import Coverage
+from absint.proofs.coverage import Coverage, root_box
 from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.rows import float_rows, join, mix
 from absint.proofs.stream import Arity, Leaf, Rule, leaves
@@ -101,10 +101,7 @@ def _check_cell(
     progress: Progress | None,
     jobs: int,
 ) -> None:
-    try:
-        lower, upper = certificate.problem.network_box(cell)
-    except ProblemError as error:
-        raise CertificateError(f"the problem has no region to check: {error}") from error
+    lower, upper = root_box(certificate.problem, cell)
     claims = _Claims(cell, graph)
     report.begin_cell()
     stream = leaves(certificate.proofs[index], lower.tolist(), upper.tolist(), Arity.of(cell))

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from absint.problem import Cell, Problem, ProblemError
 from absint.proofs.arithmetic import FloatArray
-from absint.proofs.format import Certificate
+from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.stream import Arity, Leaf, Rule, leaves
 
 
@@ -51,11 +52,19 @@ def share(leaf: Leaf, lower: FloatArray, upper: FloatArray) -> Fraction:
     return part
 
 
+def root_box(problem: Problem, cell: Cell) -> tuple[FloatArray, FloatArray]:
+    """The box at the root of a cell's proof, (input_size,) each. Raises CertificateError."""
+    try:
+        return problem.network_box(cell)
+    except ProblemError as error:
+        raise CertificateError(f"the problem has no region to check: {error}") from error
+
+
 def survey(certificate: Certificate) -> Coverage:
     """The coverage of a certificate. Raises CertificateError where a proof is not well-formed."""
     coverage = Coverage()
     for cell, proof in zip(certificate.problem.cells, certificate.proofs, strict=True):
-        lower, upper = certificate.problem.network_box(cell)
+        lower, upper = root_box(certificate.problem, cell)
         coverage.begin_cell()
         coverage.add(leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell)), lower, upper)
     return coverage

@@ -15,7 +15,7 @@ def is_on() -> bool:
 
 @contextmanager
 def flush_to_zero(on: bool = True) -> Iterator[None]:
-    """Runs the body in that mode (in this thread and those it starts); skips where there is none."""
+    """Runs the body in that mode (this thread and those it starts); skips where there is none."""
     if not on:
         yield
         return

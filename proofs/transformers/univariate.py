@@ -146,9 +146,21 @@ _TANH = SShaped(transcendental.tanh, _tanh_slope, _tanh_guess)
 
 Function = PiecewiseLinear | SShaped
 
+
+def _clip(node: Node) -> PiecewiseLinear:
+    lower, upper = node.extended("lower"), node.extended("upper")
+    if lower == -np.inf:
+        return PiecewiseLinear((upper,), (upper,), (1.0, 0.0))
+    if upper == np.inf:
+        return PiecewiseLinear((lower,), (lower,), (0.0, 1.0))
+    return PiecewiseLinear((lower, upper), (lower, upper), (0.0, 1.0, 0.0))
+
+
 UNIVARIATE_OPS: dict[str, Callable[[Node], Function]] = {
     "relu": lambda node: PiecewiseLinear((0.0,), (0.0,), (0.0, 1.0)),
     "leaky_relu": lambda node: PiecewiseLinear((0.0,), (0.0,), (node.number("alpha"), 1.0)),
+    "abs": lambda node: PiecewiseLinear((0.0,), (0.0,), (-1.0, 1.0)),
+    "clip": _clip,
     "sigmoid": lambda node: _LOGISTIC,
     "tanh": lambda node: _TANH,
 }
