@@ -7,7 +7,7 @@ from typing import Any
 
 from absint.proofs.check import CheckReport
 from absint.report.document import dumps
-from absint.report.text import count, share
+from absint.report.words import count, share
 
 SHOWN = 5
 

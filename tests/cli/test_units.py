@@ -7,8 +7,8 @@ from fractions import Fraction
 import pytest
 
 from absint.problem import LinearConstraint, constraint
-from absint.report.text import share
 from absint.report.units import Units
+from absint.report.words import share
 
 PLAIN = Units(["a", "b"], ["u", "v"])
 SCALED = Units(
