@@ -6,6 +6,7 @@ The search proposes and the checker disposes: ``verified`` is returned here only
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -157,7 +158,7 @@ class _Proof:
 
     def _reason(self) -> str:
         lowest = min(cell.lowest() for cell in self.cells)
-        bound = f"the loosest bound misses by {-lowest:.3g}" if lowest < 0 else ""
+        bound = f"the loosest bound misses by {-lowest:.3g}" if -math.inf < lowest < 0 else ""
         near = min(cell.attack.near for cell in self.cells)
         parts = [bound]
         if any(cell.short_of_memory() for cell in self.cells):
