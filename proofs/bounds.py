@@ -53,6 +53,7 @@ class Bounds:
         self.box = (lower, upper)
         self.values: list[Interval] = []
         self._relaxations: dict[int, Relaxation] = {}
+        self._lines: dict[int, _Lines] = {}
         self._losses: list[Loss] = []
         gamma(sum(node.size for node in graph.nodes))  # one graph of at most MAX_TERMS values
         places = graph.input_slices()
@@ -74,9 +75,9 @@ class Bounds:
         self._refine(operand, function)
         x = self.values[operand]
         slopes = default_slopes(node, *x, np)
-        self._relaxations[position] = univariate.relax(node, x, slopes)
-        reach = self._reach(operand)
-        self._losses.append(_relaxing_loss(node, self._relaxations[position], reach))
+        relaxation = univariate.relax(node, x, slopes)
+        self._relaxations[position], self._lines[position] = relaxation, _Lines.of(relaxation)
+        self._losses.append(_relaxing_loss(node, relaxation, self._reach(operand)))
         return function.image(x)
 
     def _refine(self, target: int, function: Function) -> None:
@@ -151,7 +152,7 @@ class Bounds:
             if node.op == "input":
                 walk.shift(self._concretise(position, c, walk))
                 continue
-            if position in self._relaxations:
+            if position in self._lines:
                 parts = [self._through(c, position, walk)]
             else:
                 parts = self._affine_step(c, position, walk)
@@ -165,7 +166,7 @@ class Bounds:
         node = self.graph.nodes[position]
         rule = OPS[node.op].affine
         assert rule is not None
-        walk.lose(c, self._losses[position])
+        walk.lose(np.abs(c), self._losses[position])
         if "bias" in node.consts:
             walk.shift(_rows(c, np.broadcast_to(node.consts["bias"].value, (1, *node.shape))))
         weight = node.consts["weight"].value if "weight" in node.consts else None
@@ -173,28 +174,25 @@ class Bounds:
 
     def _through(self, c: FloatArray, position: int, walk: _Walk) -> FloatArray:
         """Coefficients before a nonlinear node; its offsets and their rounding are booked."""
-        relaxation = self._relaxations[position]
-        positive, negative = np.maximum(c, 0.0), np.minimum(c, 0.0)
-        part = (
-            positive * relaxation.lower_slope[:, None] + negative * relaxation.upper_slope[:, None]
-        )
-        walk.shift(
-            _rows(positive, relaxation.lower_offset) + _rows(negative, relaxation.upper_offset)
-        )
-        walk.lose(c, self._losses[position])
+        lines, size = self._lines[position], np.abs(c)
+        walk.shift(_rows(c, lines.offset) - _rows(size, lines.half_offset))
+        walk.lose(size, self._losses[position])
+        part: FloatArray = c * lines.slope[:, None]
+        part -= size * lines.half_slope[:, None]
         return part
 
     def _add(self, operand: int, part: FloatArray, walk: _Walk) -> None:
         if operand in walk.pending:
             part, reach = walk.pending[operand] + part, self._reach(operand)
-            walk.lose(part, Loss.of(2 * U * reach + TINY, 4 * TINY * _total(reach)))
+            walk.lose(np.abs(part), Loss.of(2 * U * reach + TINY, 4 * TINY * _total(reach)))
         walk.pending[operand] = part
 
     def _concretise(self, position: int, c: FloatArray, walk: _Walk) -> FloatArray:
         """The least value of ``c . x`` over the box of one input, before losses."""
         middle, radius = midpoint_radius(*self.values[position])
-        walk.lose(c, self._losses[position])
-        return _rows(c, middle) - _rows(np.abs(c), radius)
+        size = np.abs(c)
+        walk.lose(size, self._losses[position])
+        return _rows(c, middle) - _rows(size, radius)
 
 
 @dataclass(frozen=True)
@@ -211,12 +209,35 @@ class Loss:
         return Loss(unit, under + TINY * _total(unit))
 
 
+@dataclass(frozen=True)
+class _Lines:
+    """A relaxation's two lines as their middle and half their difference.
+
+    ``c+ lower + c- upper`` is ``c middle - |c| half``: fewer passes over the coefficients. The
+    rounding of middle and half is part of ``_relaxing_loss``.
+    """
+
+    slope: FloatArray
+    half_slope: FloatArray
+    offset: FloatArray
+    half_offset: FloatArray
+
+    @staticmethod
+    def of(lines: Relaxation) -> _Lines:
+        return _Lines(
+            0.5 * lines.lower_slope + 0.5 * lines.upper_slope,
+            0.5 * lines.upper_slope - 0.5 * lines.lower_slope,
+            0.5 * lines.lower_offset + 0.5 * lines.upper_offset,
+            0.5 * lines.upper_offset - 0.5 * lines.lower_offset,
+        )
+
+
 def _relaxing_loss(node: Node, relaxation: Relaxation, reach: FloatArray) -> Loss:
     """Of one step through a relaxed node whose operand lies within +-reach."""
     size = np.maximum(np.abs(relaxation.lower_offset), np.abs(relaxation.upper_offset))
     steep = np.maximum(np.abs(relaxation.lower_slope), np.abs(relaxation.upper_slope))
-    unit = gamma(node.size + 2) * size + 4 * U * steep * reach + 2 * TINY * (1 + reach)
-    return Loss.of(unit, 4 * TINY * _total((1 + steep) * reach + size))
+    unit = 2 * gamma(node.size + 2) * size + 16 * U * steep * reach + 8 * TINY * (1 + reach)
+    return Loss.of(unit, 16 * TINY * _total((1 + steep) * reach + size))
 
 
 def _concretising_loss(node: Node, reach: FloatArray) -> Loss:
@@ -236,8 +257,9 @@ class _Walk:
         self.offset = self.offset + amount
         self.loss = self.loss + 2 * U * np.abs(self.offset)
 
-    def lose(self, c: FloatArray, by: Loss) -> None:
-        self.loss = self.loss + _rows(np.abs(c), by.unit) + by.under[:, None]
+    def lose(self, size: FloatArray, by: Loss) -> None:
+        """Books what a step loses for coefficients of this size."""
+        self.loss = self.loss + _rows(size, by.unit) + by.under[:, None]
 
 
 def _rows(c: FloatArray, x: FloatArray) -> FloatArray:

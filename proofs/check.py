@@ -27,7 +27,7 @@ from absint.proofs.stream import Arity, Leaf, Rule, leaves
 from absint.proofs.transformers.affine import AFFINE_OPS
 from absint.proofs.transformers.univariate import UNIVARIATE_OPS
 
-BATCH = 256
+BATCH = 64
 BATCH_ELEMENTS = 1 << 21
 
 Progress = Callable[[int], None]
