@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from absint.cli import worker
-from absint.cli.instances import Instance, read_instances
+from absint.cli.instances import read_instances
 from absint.cli.options import cores
 from absint.cli.pool import Failure, Pool, Task
 from absint.cli.signals import Interrupted
-from absint.cli.worker import RowResult, Settings
+from absint.cli.worker import Settings
 from absint.problem import InputError
 from absint.report import batch as report
 from absint.report import files
+from absint.report.rows import Instance, RowResult
 from absint.search.options import SearchOptions
 
 GRACE = 10.0

@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from absint.cli.options import seconds
 from absint.problem import InputError
 from absint.report import files
-from absint.search.result import Verdict
+from absint.report.rows import KNOWN, Instance
 
 MAX_BYTES = 64 << 20
 COLUMNS = {
@@ -20,38 +19,7 @@ COLUMNS = {
     "timeout": ("timeout", "timeout_s", "time"),
     "expected": ("expected",),
 }
-KNOWN = {
-    "verified": Verdict.VERIFIED, "unsat": Verdict.VERIFIED, "holds": Verdict.VERIFIED,
-    "falsified": Verdict.FALSIFIED, "sat": Verdict.FALSIFIED, "violated": Verdict.FALSIFIED,
-}  # fmt: skip
 UNKNOWN = ("", "unknown", "disputed", "timeout", "error")
-
-
-@dataclass(frozen=True)
-class Instance:
-    """One row. ``onnx`` and ``vnnlib`` are as written; ``folder`` is the CSV's."""
-
-    number: int
-    onnx: str
-    vnnlib: str
-    timeout: float
-    expected: str
-    folder: Path
-
-    @property
-    def model(self) -> Path:
-        return self.folder / self.onnx
-
-    @property
-    def region(self) -> Path:
-        return self.folder / self.vnnlib
-
-    def agrees(self, verdict: str) -> bool | None:
-        """Whether a verdict is the expected one; None where one of them says nothing."""
-        known = KNOWN.get(self.expected.lower())
-        if known is None or verdict not in (Verdict.VERIFIED.value, Verdict.FALSIFIED.value):
-            return None
-        return verdict == known.value
 
 
 def read_instances(path: Path, timeout: float) -> list[Instance]:

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from absint.cli.instances import Instance
+from absint.report.rows import Instance, RowResult
 
 if TYPE_CHECKING:
     from absint.api import Task
@@ -30,21 +30,6 @@ class Settings:
     options: SearchOptions
     certificates: Path | None
     counterexamples: Path | None
-
-
-@dataclass(frozen=True)
-class RowResult:
-    """One row's outcome. ``verdict`` is that of its worst property, or ``error``."""
-
-    verdict: str
-    exit_code: int
-    reason: str = ""
-    seconds: float = 0.0
-    search_seconds: float = 0.0
-    check_seconds: float = 0.0
-    nodes: int = 0
-    leaves: int = 0
-    certificate_bytes: int = 0
 
 
 def serve(pipe: Connection, settings: Settings) -> None:

@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import absint
-from absint.cli.instances import Instance
-from absint.cli.worker import RowResult
+from absint import __version__
 from absint.report.document import dumps
+from absint.report.rows import Instance, RowResult
 
 COLUMNS = (
     "onnx", "vnnlib", "verdict", "reason", "seconds", "search_seconds", "check_seconds", "nodes",
@@ -155,7 +154,7 @@ def print_json(rows: Rows, seconds: float, exit_code: int) -> None:
         "contradictions": [instance.number for instance in contradictions(rows)],
         "seconds": round(seconds, 3),
     }
-    document = {"absint": absint.__version__, "exit_code": exit_code, "rows": facts}
+    document = {"absint": __version__, "exit_code": exit_code, "rows": facts}
     print(dumps({**document, "summary": summary}))
 
 

@@ -226,9 +226,9 @@ def _side(figure: Any, picture: Picture) -> None:
 
 
 def _note(landscape: Landscape | None) -> list[str]:
-    return (
-        [] if landscape is None else ["", "* evaluated point by point,", "  not part of the proof"]
-    )
+    if landscape is None or not (landscape.leads() or landscape.margin.min() <= 0):
+        return []
+    return ["", "* evaluated point by point,", "  not part of the proof"]
 
 
 def fixed_lines(picture: Picture) -> list[str]:

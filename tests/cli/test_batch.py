@@ -10,9 +10,9 @@ import pytest
 from cli.problems import MODEL, SAFE, UNSAFE, Run
 
 from absint.cli.batch import exit_code
-from absint.cli.instances import Instance, read_instances
-from absint.cli.worker import RowResult
+from absint.cli.instances import read_instances
 from absint.proofs.format import Certificate
+from absint.report.rows import Instance, RowResult
 
 COLUMNS = (
     "onnx,vnnlib,verdict,reason,seconds,search_seconds,check_seconds,nodes,leaves,"
