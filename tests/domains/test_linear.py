@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 
 import numpy as np
 import pytest
 from boxes import Boxes, FloatArray, allowance, awkward_boxes, points
+from exact import knots
 from irmodels import PIECEWISE, Case, exact_outputs, random_graph
 
 from absint.domains.arrays import Arrays, numpy_arrays, torch_arrays
@@ -92,11 +94,12 @@ def test_bounds_hold_for_exact_rational_values(seed: int) -> None:
         for part in (rows.inputs, rows.outputs, rows.bound[:, None])
     )
     for box in range(len(boxes)):
-        for point in x[box]:
-            exact = [Fraction(float(v)) for v in point]
-            y = exact_outputs(graph, exact)
+        corners = [[Fraction(float(v)) for v in point] for point in x[box]]
+        at_knots = islice(knots(graph, corners[0], corners[1]), 6)
+        for point in [*corners, *at_knots]:
+            y = exact_outputs(graph, point)
             for row in range(len(bound)):
-                value = sum(a * b for a, b in zip(inputs[row], exact, strict=True)) - bound[row][0]
+                value = sum(a * b for a, b in zip(inputs[row], point, strict=True)) - bound[row][0]
                 value += sum(a * b for a, b in zip(outputs[row], y, strict=True))
                 least = Fraction(found.minimum[box, row]) - Fraction(spare[box, row])
                 assert least <= value
