@@ -1,7 +1,7 @@
 """absint: a formal verifier for neural networks by abstract interpretation.
 
 The package is laid out in four folders that lie side by side in the repository (``absint``,
-``domains``, ``frontends``, ``proofs``) and are imported as ``absint``, ``absint.domains`` and so on.
+``domains``, ``frontends``, ``proofs``), imported as ``absint``, ``absint.domains`` and so on.
 Importing this module loads nothing else: the names of the public API are resolved on first use.
 """
 

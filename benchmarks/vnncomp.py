@@ -69,14 +69,16 @@ def measure(name: str, item: tuple[str, str, float, str], jobs: int) -> Row:
             verdict = facts["verdict"]
         evidence, recheck = "", 0.0
         if verdict == "verified":
-            again = run([*ABSINT, "check", cert, "--model", files[0], *files[1:], "--jobs", str(jobs)])
-            evidence, recheck = "accepted" if again.code == 0 else f"check {again.code}", again.wall
+            again = run([*ABSINT, "check", cert, "--model", *files, "--jobs", str(jobs)])
+            evidence = "accepted" if again.code == 0 else f"check {again.code}"
+            recheck = again.wall
         elif verdict == "falsified":
-            again = run([*ABSINT, "replay", found, "--model", files[0], *files[1:]])
-            evidence, recheck = "replayed" if again.code == 1 else f"replay {again.code}", again.wall
+            again = run([*ABSINT, "replay", found, "--model", *files])
+            evidence = "replayed" if again.code == 1 else f"replay {again.code}"
+            recheck = again.wall
     proof = facts.get("certificate") or {}
     leaves, size = proof.get("leaves", 0), proof.get("bytes", 0)
-    stream = proof.get("proof_bytes", size)
+    stream = proof.get("proof_bytes", 0)
     reason = facts.get("reason", "") or (done.err.strip().splitlines() or [""])[-1]
     return Row(
         Path(model).stem, Path(prop).stem, expected, verdict, evidence, round(done.wall, 2),
@@ -124,14 +126,18 @@ def summary(name: str, rows: list[Row], lines: list[str]) -> str:
         ratio = sum(r.check for r in proved) / max(1e-9, sum(r.search for r in proved))
         leaves = sum(r.leaves for r in proved)
         text.append(f"- verified: {leaves} leaves; check / search {ratio:.2f} in total, "
-                    f"proof streams of {sum(r.bytes_a_leaf * r.leaves for r in proved) / leaves:.1f}"
+                    f"streams of {sum(r.bytes_a_leaf * r.leaves for r in proved) / leaves:.1f}"
                     " bytes a leaf")  # fmt: skip
     lost = [row for row in rows if row not in decided]
     if lost:
         text += ["", "Not decided:", ""]
-        text += [f"- {r.model} / {r.property} ({r.expected}): {r.verdict}, {r.reason}" for r in lost]
-    text += ["", "| model | property | verdict | evidence | wall s | search s | check s | "
-             "recheck s | leaves | bytes a leaf |", "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    text += [f"- {r.model} {r.property} ({r.expected}): {r.verdict}, {r.reason}" for r in lost]
+    text += [
+        "",
+        "| model | property | verdict | evidence | wall s | search s | check s | recheck s "
+        "| leaves | bytes a leaf |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
     text += [
         f"| {r.model} | {r.property} | {r.verdict} | {r.evidence} | {r.wall:.2f} | {r.search:.2f} "
         f"| {r.check:.2f} | {r.recheck:.2f} | {r.leaves or ''} | {r.bytes_a_leaf or ''} |"

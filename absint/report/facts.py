@@ -12,7 +12,7 @@ import numpy as np
 
 from absint.api import Task
 from absint.problem import LinearConstraint, violated
-from absint.proofs.format import digest
+from absint.proofs.format import Certificate, digest
 from absint.report.units import Units
 from absint.search.confirm import Confirmation, confirm
 from absint.search.result import Result
@@ -62,6 +62,7 @@ def result_facts(task: Task, result: Result, certificate: Path | None) -> dict[s
             "path": None if certificate is None else str(certificate),
             "sha256": digest(result.certificate),
             "bytes": len(result.certificate),
+            "proof_bytes": sum(map(len, Certificate.from_bytes(result.certificate).proofs)),
             "leaves": coverage.leaves,
             "open_leaves": coverage.open_leaves,
             "accepted": result.check is not None and result.check.accepted,

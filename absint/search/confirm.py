@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from fractions import Fraction
 
 import numpy as np
@@ -18,7 +18,7 @@ from absint.search.attack import Counterexample
 FloatArray = NDArray[np.float64]
 
 
-class RealArithmetic(str, Enum):
+class RealArithmetic(StrEnum):
     """What the network's outputs in real arithmetic say about a point."""
 
     AGREES = "agrees"

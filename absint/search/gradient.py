@@ -33,9 +33,9 @@ def row_gradient(
     pending: dict[int, Array] = {}
     weighted = arrays.asarray(weights)
     out = weighted @ arrays.load(query.outputs)
-    for node, place in graph.output_slices():
-        part = out[:, place].reshape((-1, *graph.nodes[node].shape))
-        pending[node] = pending[node] + part if node in pending else part
+    for port, place in graph.output_slices():
+        part = out[:, place].reshape((-1, *graph.nodes[port].shape))
+        pending[port] = pending[port] + part if port in pending else part
     gradient = weighted @ arrays.load(query.inputs)
     places = graph.input_slices()
     for position in reversed(range(max(pending) + 1)):

@@ -47,7 +47,7 @@ class Forms:
 
 @dataclass(frozen=True)
 class Mix:
-    """Integer weights (batch, rows) from 0 to 255, and the margin of the normalised sum (batch,)."""
+    """Integer weights (batch, rows), 0 to 255; the margin of the normalised sum (batch,)."""
 
     weights: IntArray
     margin: FloatArray

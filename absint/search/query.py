@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,10 +132,7 @@ def cell_query(cell: Cell, input_size: int, output_size: int) -> CellQuery:
         _matrix(flat, "outputs", output_size),
         np.array([_float(row.bound) for row in flat]),
     )
-    members = [
-        np.concatenate([np.arange(first, last), region])
-        for first, last in zip(ends, ends[1:], strict=False)
-    ]
+    members = [np.concatenate([np.arange(first, last), region]) for first, last in pairwise(ends)]
     return CellQuery(query, members, region)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from absint.problem import Problem
 from absint.proofs.check import CheckReport
@@ -11,7 +11,7 @@ from absint.proofs.coverage import Coverage
 from absint.search.attack import Counterexample
 
 
-class Verdict(str, Enum):
+class Verdict(StrEnum):
     """The three answers. ``verified`` exists only after the checker accepted a certificate."""
 
     VERIFIED = "verified"

@@ -124,24 +124,14 @@ class Frontier:
     def pop(self, count: int, newest: bool) -> Frontier:
         """Takes out ``count`` leaves: the newest (depth first), or those of the lowest score."""
         if len(self) <= count:
-            taken = Frontier(self.nodes, self.lower, self.upper, self.score)
-            self.nodes, self.lower, self.upper, self.score = (
-                part[:0] for part in (self.nodes, self.lower, self.upper, self.score)
-            )
-            return taken
-        chosen = np.zeros(len(self), dtype=bool)
-        if newest:
-            chosen[-count:] = True
+            chosen = np.ones(len(self), dtype=bool)
         else:
-            chosen[np.argpartition(self.score, count)[:count]] = True
-        taken = self._select(chosen)
-        rest = self._select(~chosen)
-        self.nodes, self.lower, self.upper, self.score = (
-            rest.nodes,
-            rest.lower,
-            rest.upper,
-            rest.score,
-        )
+            chosen = np.zeros(len(self), dtype=bool)
+            order = slice(-count, None) if newest else np.argpartition(self.score, count)[:count]
+            chosen[order] = True
+        taken, rest = self._select(chosen), self._select(~chosen)
+        self.nodes, self.lower = rest.nodes, rest.lower
+        self.upper, self.score = rest.upper, rest.score
         return taken
 
     def _select(self, mask: NDArray[np.bool_]) -> Frontier:
