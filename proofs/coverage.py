@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -28,12 +30,22 @@ class Coverage:
         self.open_share.append(Fraction(0))
 
     def add(self, batch: Iterable[Leaf], lower: FloatArray, upper: FloatArray) -> None:
-        """Counts leaves of the cell whose box is [lower, upper]."""
+        """Counts leaves of the cell whose box is [lower, upper].
+
+        Volumes are taken over the dimensions in which that box has width.
+        """
+        root = list(zip(lower.tolist(), upper.tolist(), strict=True))
+        wide = [dimension for dimension, (low, high) in enumerate(root) if low < high]
+        volumes: Counter[int] = Counter()  # whole numbers, by how many binary places they have
         for leaf in batch:
             self.leaves += 1
             if leaf.rule is Rule.OPEN:
                 self.open_leaves += 1
-                self.open_share[-1] += share(leaf, lower, upper)
+                volume, places = _volume([(leaf.lower[d], leaf.upper[d]) for d in wide])
+                volumes[places] += volume
+        whole, places = _volume([root[d] for d in wide])
+        total = sum((Fraction(v, 1 << p) for p, v in volumes.items()), Fraction(0))
+        self.open_share[-1] += total / Fraction(whole, 1 << places)
 
     def mean_open_share(self) -> float:
         """The mean over the cells (1 where there is none)."""
@@ -42,14 +54,20 @@ class Coverage:
         return float(sum(self.open_share) / len(self.open_share))
 
 
-def share(leaf: Leaf, lower: FloatArray, upper: FloatArray) -> Fraction:
-    """The leaf's part of the box's volume, over the dimensions in which the box has width."""
-    part = Fraction(1)
-    for low, high, first, last in zip(leaf.lower, leaf.upper, lower, upper, strict=True):
-        if (low, high) != (first, last):
-            whole = Fraction(float(last)) - Fraction(float(first))
-            part *= (Fraction(high) - Fraction(low)) / whole
-    return part
+def _volume(ends: Iterable[tuple[float, float]]) -> tuple[int, int]:
+    """(n, p): the product of the widths is n / 2^p, exactly."""
+    volume, places = 1, 0
+    for low, high in ends:
+        width, more = _width(low, high)
+        volume *= width
+        places += more
+    return volume, places
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _width(low: float, high: float) -> tuple[int, int]:
+    width = Fraction(high) - Fraction(low)
+    return width.numerator, width.denominator.bit_length() - 1
 
 
 def root_box(problem: Problem, cell: Cell) -> tuple[FloatArray, FloatArray]:

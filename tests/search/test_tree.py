@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from searchcases import F, least
 
-from absint.proofs.format import CertificateError
+from absint.problem import Box, Cell, Problem, constraint
+from absint.proofs.coverage import survey
+from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.stream import Arity, Rule, Step, Writer, leaves
 from absint.search.tree import Frontier, Tree, open_boxes
 
@@ -160,3 +163,33 @@ def test_pushing_appends() -> None:
     assert frontier.nodes.tolist() == [0, 1, 2, 3, 4]
     assert consistent(frontier)
     assert frontier.nbytes == 5 * 8 * (1 + 3 + 3 + 1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_open_is_measured_exactly(seed: int) -> None:
+    """Against products of fractions; the root's width is no power of two."""
+    tree = random_tree(seed, splits=60)
+    region = Box((F(-1, 10), F(1, 3), F(2)), (F(7, 10), F(5), F(2)))
+    cell = Cell(region, ((least(0, 1), least(0, 2)), (least(0, 3),)), (constraint([], [], F(1)),))
+    asked = Problem("p", 3, 1, (cell, cell))
+    lower, upper = asked.network_box(cell)
+    proof = tree.stream()
+    coverage = survey(Certificate("", "", "", asked, (proof, Tree().stream())))
+    expected, count = F(0), 0
+    for leaf in leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell)):
+        if leaf.rule is Rule.OPEN:
+            count += 1
+            part = F(1)
+            for d in range(2):
+                part *= F(leaf.upper[d]) - F(leaf.lower[d])
+                part /= F(upper[d]) - F(lower[d])
+            expected += part
+    assert coverage.open_share == [expected, 1]
+    assert (coverage.leaves, coverage.open_leaves) == (62, count + 1)
+
+
+def test_a_region_of_one_point_is_open_as_a_whole() -> None:
+    point = Box((F(1), F(2), F(3)), (F(1), F(2), F(3)))
+    asked = Problem("p", 3, 1, (Cell(point, ((least(0, 1),),)),))
+    assert survey(Certificate("", "", "", asked, (b"\x04",))).open_share == [1]
+    assert survey(Certificate("", "", "", asked, (b"\x02\x00",))).open_share == [0]
