@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +92,9 @@ def _magnitude(node: Node, xs: list[FloatArray]) -> FloatArray:
     rule = OPS[node.op].affine
     if rule is None:
         steepest = abs(node.number("alpha")) if node.op == "leaky_relu" else 0.0
-        return max(1.0, steepest) * xs[0] + float(node.op in ("sigmoid", "tanh"))
+        ends = [abs(node.extended(end)) for end in ("lower", "upper")] if node.op == "clip" else []
+        largest = max([float(node.op in ("sigmoid", "tanh")), *filter(math.isfinite, ends)])
+        return max(1.0, steepest) * xs[0] + largest
     weight = node.consts.get("weight")
     size = None
     if weight is not None:

@@ -174,6 +174,38 @@ def _leaky(node: Node, x: Number, alpha: Fraction | None = None) -> Number:
     return ends[0].union(ends[-1])  # a ball about the knot covers both pieces
 
 
+def _clip(node: Node, x: Number) -> Number:
+    lower, upper = node.extended("lower"), node.extended("upper")
+    if lower > -np.inf:
+        x = _largest(x, _like(x, Fraction(lower)))
+    return x if upper == np.inf else -_largest(-x, -_like(x, Fraction(upper)))
+
+
+def _largest(x: Number, y: Number) -> Number:
+    if isinstance(x, flint.arb):
+        return x.max(y)
+    return max(x, y)
+
+
+FUNCTIONS: dict[str, Callable[[Node, Number], Number]] = {
+    "relu": lambda node, x: _leaky(node, x, Fraction(0)),
+    "leaky_relu": _leaky,
+    "abs": lambda node, x: abs(x),
+    "clip": _clip,
+    "sigmoid": lambda node, x: 1 / (1 + (-x).exp()),
+    "tanh": lambda node, x: x.tanh(),
+}
+"""Elementwise functions of one number."""
+KNOTS: dict[str, Callable[[Node], list[Fraction]]] = {
+    "relu": lambda node: [Fraction(0)],
+    "leaky_relu": lambda node: [Fraction(0)],
+    "abs": lambda node: [Fraction(0)],
+    "clip": lambda node: [
+        Fraction(end) for end in map(node.extended, ("lower", "upper")) if np.isfinite(end)
+    ],
+}
+"""Where the piecewise linear ones bend."""
+
 _STEPS: dict[str, Callable[[Node, list[Numbers], Pick], Numbers]] = {
     "dense": _dense,
     "conv": _conv,
@@ -182,10 +214,7 @@ _STEPS: dict[str, Callable[[Node, list[Numbers], Pick], Numbers]] = {
     "sum": _sum,
     "reshape": lambda node, xs, pick: xs[0].reshape(node.integers("shape")),
     "concat": lambda node, xs, pick: np.concatenate(xs, axis=node.integer("axis")),
-    "relu": _each(lambda node, x: _leaky(node, x, Fraction(0))),
-    "leaky_relu": _each(_leaky),
-    "sigmoid": _each(lambda node, x: 1 / (1 + (-x).exp())),
-    "tanh": _each(lambda node, x: x.tanh()),
+    **{name: _each(function) for name, function in FUNCTIONS.items()},
 }
 
 
@@ -218,19 +247,18 @@ def points(
 
 
 def knots(graph: Graph, start: list[Fraction], end: list[Fraction]) -> Iterator[list[Fraction]]:
-    """Points between two others where the operand of a rectifier is zero, or nearly.
+    """Points between two others where the operand of a node is at a knot, or nearly.
 
-    Exactly zero where the operand is linear on the way.
+    Exactly there where the operand is linear on the way.
     """
     first, last = evaluate(graph, start), evaluate(graph, end)
     for node in graph.nodes:
-        if node.op not in ("relu", "leaky_relu"):
-            continue
-        (operand,) = node.inputs
-        for a, b in zip(first[operand].reshape(-1), last[operand].reshape(-1), strict=True):
-            if a * b < 0:
-                share = a / (a - b)
-                yield [p + share * (q - p) for p, q in zip(start, end, strict=True)]
+        for knot in KNOTS[node.op](node) if node.op in KNOTS else []:
+            (operand,) = node.inputs
+            for a, b in zip(first[operand].reshape(-1), last[operand].reshape(-1), strict=True):
+                if (a - knot) * (b - knot) < 0:
+                    share = (a - knot) / (a - b)
+                    yield [p + share * (q - p) for p, q in zip(start, end, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -292,13 +320,9 @@ class LinearBounds:
         for index in np.ndindex(c.shape):
             sign = 1 if c[index] > 0 else -1
             slope = self.slopes[position][0 if sign > 0 else 1][index]
-            ends = [
-                low[index],
-                high[index],
-                *([Fraction(0)] if low[index] < 0 < high[index] else []),
-            ]
-            alpha = Fraction(0) if node.op == "relu" else None
-            gaps = [sign * (_leaky(node, t, alpha) - slope * t) for t in ends]
+            inside = [t for t in KNOTS[node.op](node) if low[index] < t < high[index]]
+            ends = [low[index], high[index], *inside]
+            gaps = [sign * (FUNCTIONS[node.op](node, t) - slope * t) for t in ends]
             part[index] = c[index] * slope
             constant += c[index] * sign * min(gaps)
         return operand, part, constant

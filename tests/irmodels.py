@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,8 +16,10 @@ from absint.ir import OPS, Constant, Graph, GraphBuilder, Node
 from absint.ir.graph import Attribute
 
 Array = NDArray[Any]
-PIECEWISE = ("relu", "leaky_relu")
+PIECEWISE = ("relu", "leaky_relu", "abs", "clip")
 SMOOTH = ("sigmoid", "tanh")
+CLIPS = ((0.0, 6.0), (-1.0, 1.0), (1.0, 2.5), (-math.inf, 1.5), (0.25, math.inf))
+"""(lower, upper) of clips in tests."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,9 @@ class Maker:
         if kind == "activation":
             op = str(self.rng.choice(list(self.activations)))
             alpha = float(self.rng.choice([0.25, -0.5, 1.5, 1.0, 0.0]))
-            self.add(op, [x], {"alpha": alpha} if op == "leaky_relu" else None)
+            lower, upper = CLIPS[int(self.rng.integers(len(CLIPS)))]
+            attrs = {"leaky_relu": {"alpha": alpha}, "clip": {"lower": lower, "upper": upper}}
+            self.add(op, [x], attrs.get(op))
         elif kind == "conv" and len(shape) == 4:
             self.conv(x, shape)
         elif kind == "scale":

@@ -5,6 +5,7 @@ Structure is drawn by Hypothesis, so that failures shrink; arrays come from a dr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -66,7 +67,8 @@ class _Sketch:
     def node(self) -> int:
         """Any node so far, the newest most often."""
         last = len(self.builder.nodes) - 1
-        return last - min(last, self.draw(st.sampled_from([0, 0, 0, 1, 2, 3])))
+        back: int = self.draw(st.sampled_from([0, 0, 0, 1, 2, 3]))
+        return last - min(last, back)
 
     def shape(self, node: int) -> Shape:
         return self.builder.shape(node)
@@ -135,7 +137,7 @@ def _reshape(s: _Sketch) -> int:
 def _gather(s: _Sketch) -> int:
     x = s.node()
     shape = s.draw(st.sampled_from([(1,), (3,), (2, 2), (5,)]))
-    index = s.rng.integers(-1, s.builder.nodes[x].size, shape)
+    index = np.asarray(s.rng.integers(-1, s.builder.nodes[x].size, shape))
     return s.builder.add("gather", [x], consts={"index": Constant(index), **s.bias([shape, ()])})
 
 
@@ -159,6 +161,15 @@ def _leaky_relu(s: _Sketch) -> int:
     return s.builder.add("leaky_relu", [s.node()], attrs={"alpha": alpha})
 
 
+def _clip(s: _Sketch) -> int:
+    ends = s.draw(st.sampled_from([(0.0, 6.0), (-1.0, 1.0), (0.1, 0.3), (-3.0, -0.5)]))
+    free = s.draw(st.sampled_from(["", "", "lower", "upper"]))
+    attrs = {"lower": ends[0], "upper": ends[1]}
+    if free:
+        attrs[free] = -math.inf if free == "lower" else math.inf
+    return s.builder.add("clip", [s.node()], attrs=attrs)
+
+
 def _plain(op: str) -> Callable[[_Sketch], int]:
     return lambda s: s.builder.add(op, [s.node()])
 
@@ -172,7 +183,8 @@ BUILDERS: dict[str, Callable[[_Sketch], int]] = {
     "sum": _sum,
     "concat": _concat,
     "leaky_relu": _leaky_relu,
-    **{op: _plain(op) for op in ("relu", "sigmoid", "tanh")},
+    "clip": _clip,
+    **{op: _plain(op) for op in ("relu", "abs", "sigmoid", "tanh")},
 }
 """How to draw one node of each op of the table; a test holds the two against each other."""
 

@@ -85,6 +85,13 @@ class Node:
             raise ShapeError(f"{self.op}: {name} must be a finite number, not {value}")
         return float(value)
 
+    def extended(self, name: str) -> float:
+        """Attribute ``name``, which may be infinite. Raises ShapeError where it is not a number."""
+        value = self.attrs[name]
+        if isinstance(value, tuple) or math.isnan(value):
+            raise ShapeError(f"{self.op}: {name} must be a number, not {value}")
+        return float(value)
+
 
 @dataclass(frozen=True)
 class Port:

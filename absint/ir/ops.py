@@ -92,6 +92,8 @@ def _rows() -> dict[str, Op]:
         Op("concat", None, Concat(), attributes=("axis",)),
         Op("relu", 1, univariate=uni.RELU),
         Op("leaky_relu", 1, univariate=uni.LEAKY_RELU, attributes=("alpha",)),
+        Op("abs", 1, univariate=uni.ABS),
+        Op("clip", 1, univariate=uni.CLIP, attributes=("lower", "upper")),
         Op("sigmoid", 1, univariate=uni.SIGMOID),
         Op("tanh", 1, univariate=uni.TANH),
     ]

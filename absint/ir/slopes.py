@@ -6,6 +6,7 @@ to be trusted: search and checker both start from these slopes and each computes
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from absint.ir.affine import Array
@@ -26,7 +27,8 @@ def default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Arr
     """(lower slope, upper slope) of ``node``'s function over [lower, upper], elementwise.
 
     Piecewise linear: the secant on the side that a chord bounds, and on the other the outer piece
-    that covers more of the interval (Zhang et al. 2018, CROWN, "adaptive"). S-shaped: secant and
+    that covers more of the interval (Zhang et al. 2018, CROWN, "adaptive"); neither convex nor
+    concave: on both sides the edge of the hull above or below the middle. S-shaped: secant and
     tangent by the sign of the interval, and the tangent from the far end where it holds both.
     """
     univariate = OPS[node.op].univariate
@@ -38,6 +40,9 @@ def default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Arr
     secant = xp.where(wide, (high - low) / xp.where(wide, width, 1.0), 0.0)
     if isinstance(facts, SShaped):
         return _s_shaped(node, lower, upper, secant, xp)
+    rising = sorted(facts.slopes)
+    if list(facts.slopes) not in (rising, rising[::-1]):
+        return _hull_edges(facts, (lower, low), (upper, high), secant, xp)
     return _piecewise(facts, lower, upper, secant, xp)
 
 
@@ -51,9 +56,46 @@ def _piecewise(
     above, below = lower >= last - nearly, upper <= first + nearly
     outer = xp.where(above, right, xp.where(below, left, outer))
     chord = xp.where(above, right, xp.where(below, left, secant))
-    rising = list(facts.slopes) == sorted(facts.slopes)
-    falling = list(facts.slopes) == sorted(facts.slopes, reverse=True)
-    return (outer if rising else chord), (outer if falling and not rising else chord)
+    convex = list(facts.slopes) == sorted(facts.slopes)
+    return (outer, chord) if convex else (chord, outer)
+
+
+Point = tuple[Array, Array]
+"""(x, f(x)), elementwise."""
+
+
+def _hull_edges(
+    facts: PiecewiseLinear, start: Point, end: Point, secant: Array, xp: Any
+) -> tuple[Array, Array]:
+    """The slopes of the convex hull's two edges, of the graph from start to end, at the middle.
+
+    Of all lines above the function, the one that is lowest at the middle leaves the least area; it
+    supports the hull there. The middle is moved by less than the tolerance of an end: a symmetric
+    interval may have a knot exactly there.
+    """
+    (lower, low), (upper, _) = start, end
+    middle = (lower + upper) / 2 - _NEARLY / 2 * (upper - lower)
+    slopes, heights = [secant] * 2, [low + secant * (middle - lower)] * 2
+    for (left, base), (right, top) in combinations(_vertices(facts, start, end, xp), 2):
+        run = right - left
+        slope = (top - base) / xp.where(run > 0, run, 1.0)
+        height = base + slope * (middle - left)
+        passes = (run > 0) & (left <= middle) & (middle <= right)
+        for side, further in enumerate((height < heights[0], height > heights[1])):
+            slopes[side] = xp.where(passes & further, slope, slopes[side])
+            heights[side] = xp.where(passes & further, height, heights[side])
+    return slopes[0], slopes[1]
+
+
+def _vertices(facts: PiecewiseLinear, start: Point, end: Point, xp: Any) -> list[Point]:
+    """The graph's ends and knots from left to right; a knot outside counts as the nearer end."""
+    knots = []
+    for knot, value in zip(facts.knots, facts.values, strict=True):
+        before, after = knot < start[0], knot > end[0]
+        ends = zip((knot, value), start, end, strict=True)
+        x, y = (xp.where(before, s, xp.where(after, e, inside)) for inside, s, e in ends)
+        knots.append((x, y))
+    return [start, *knots, end]
 
 
 def _s_shaped(

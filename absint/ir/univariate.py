@@ -7,6 +7,7 @@ inflection point, concave above it).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,31 @@ def _leaky_facts(node: Node) -> PiecewiseLinear:
     return PiecewiseLinear((0.0,), (0.0,), (node.number("alpha"), 1.0))
 
 
+def _clip_ends(node: Node) -> tuple[float, float]:
+    """Raises ShapeError where nothing is clipped, or everything to one value: those are affine."""
+    lower, upper = node.extended("lower"), node.extended("upper")
+    if not lower < upper or (lower == -math.inf and upper == math.inf):
+        raise ShapeError(f"clip to [{lower}, {upper}]")
+    return lower, upper
+
+
+def _clip_facts(node: Node) -> PiecewiseLinear:
+    lower, upper = _clip_ends(node)
+    ends = tuple(end for end in (lower, upper) if math.isfinite(end))
+    below, above = (0.0,) * (lower > -math.inf), (0.0,) * (upper < math.inf)
+    return PiecewiseLinear(ends, ends, (*below, 1.0, *above))
+
+
+def _clip(node: Node, x: Array, xp: Any) -> Array:
+    lower, upper = _clip_ends(node)
+    return xp.where(x < lower, lower, xp.where(x > upper, upper, x))
+
+
+def _clip_derivative(node: Node, x: Array, xp: Any) -> Array:
+    lower, upper = _clip_ends(node)
+    return xp.where((x > lower) & (x < upper), xp.ones_like(x), xp.zeros_like(x))
+
+
 def _sigmoid(x: Array, xp: Any) -> Array:
     small = xp.exp(-xp.abs(x))
     return xp.where(x >= 0, 1 / (1 + small), small / (1 + small))
@@ -92,6 +118,18 @@ LEAKY_RELU = Univariate(
     facts=_leaky_facts,
     attributes=("alpha",),
 )
+ABS = Univariate(
+    value=lambda node, x, xp: xp.abs(x),
+    derivative=lambda node, x, xp: xp.where(x > 0, xp.ones_like(x), -xp.ones_like(x)),
+    facts=lambda node: PiecewiseLinear((0.0,), (0.0,), (-1.0, 1.0)),
+)
+CLIP = Univariate(
+    value=_clip,
+    derivative=_clip_derivative,
+    facts=_clip_facts,
+    attributes=("lower", "upper"),
+)
+"""``min(max(x, lower), upper)``; one end may be infinite."""
 SIGMOID = Univariate(
     value=lambda node, x, xp: _sigmoid(x, xp),
     derivative=_sigmoid_derivative,

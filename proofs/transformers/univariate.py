@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +30,20 @@ class PiecewiseLinear:
 
     def at(self, x: FloatArray) -> Enclosure:
         """Bounds of f(x)."""
-        value = self.values[0] + self.slopes[0] * (x - self.knots[0])
-        size = abs(self.values[0]) + np.abs(self.slopes[0] * (x - self.knots[0]))
-        for knot, base, slope in zip(self.knots, self.values, self.slopes[1:], strict=True):
-            rise = slope * (x - knot)
-            value = np.where(x > knot, base + rise, value)
-            size = np.where(x > knot, abs(base) + np.abs(rise), size)
+        value, size = self._line(0, 0, x)
+        for corner, knot in enumerate(self.knots):
+            after, span = self._line(corner, corner + 1, x)
+            value, size = np.where(x > knot, after, value), np.where(x > knot, span, size)
         error = 8 * U * size + 4 * TINY * (1 + max(map(abs, self.slopes)))
         return value - error, value + error
+
+    def _line(self, corner: int, piece: int, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The line through a corner with a piece's slope at x, and the size of what is added up."""
+        knot, base, slope = self.knots[corner], self.values[corner], self.slopes[piece]
+        if Fraction(slope) * Fraction(knot) == Fraction(base):  # far knots cost no precision
+            return slope * x, np.abs(slope * x)
+        rise = slope * (x - knot)
+        return base + rise, abs(base) + np.abs(rise)
 
     def image(self, x: Interval) -> Interval:
         ends = [self.at(end) for end in x]

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from boxes import FloatArray
-from irmodels import Case
+from irmodels import CLIPS, Case
 
 from absint.domains.arrays import Arrays, numpy_arrays, torch_arrays
 from absint.domains.relaxation import relax
-from absint.ir import OPS, Node
+from absint.ir import OPS, Node, PiecewiseLinear
+from absint.ir.slopes import default_slopes
 
 NODES = {
     "relu": Case("", "relu", ((1,),)),
     **{f"leaky {a}": Case("", "leaky_relu", ((1,),), {"alpha": a}) for a in (0.1, 1.0, 1.5, -0.5)},
+    "abs": Case("", "abs", ((1,),)),
+    **{f"clip {a} {b}": Case("", "clip", ((1,),), {"lower": a, "upper": b}) for a, b in CLIPS},
     "sigmoid": Case("", "sigmoid", ((1,),)),
     "tanh": Case("", "tanh", ((1,),)),
 }
+KNOTS = sorted({0.0, *(end for ends in CLIPS for end in ends if np.isfinite(end))})
 EVERY = pytest.mark.parametrize("name", NODES)
 SMOOTH = pytest.mark.parametrize("name", ["sigmoid", "tanh"])
 UNIT = 2.0**-53
@@ -81,10 +85,10 @@ def lines(node: Node, lower: FloatArray, upper: FloatArray, arrays: Arrays) -> L
 
 
 def samples(lower: FloatArray, upper: FloatArray, count: int = 401) -> FloatArray:
-    """(n, count): evenly spaced, the ends and 0 where it lies inside; clipped."""
+    """(n, count): evenly spaced, the ends and every knot that lies inside; clipped."""
     t = np.linspace(0, 1, count)
     x = lower * (1 - t) + upper * t
-    x[:, 1] = 0.0
+    x[:, 1 : 1 + len(KNOTS)] = KNOTS
     return np.clip(x, lower, upper)
 
 
@@ -148,7 +152,11 @@ def test_a_point_or_a_linear_piece_is_exact(name: str) -> None:
     assert (np.abs(high - value(node, LOWER)) <= room(LOWER, LOWER)).all()
     if name in ("sigmoid", "tanh"):
         return
-    one_piece = ((LOWER >= 0) | (UPPER <= 0))[:, 0]
+    univariate = OPS[node.op].univariate
+    assert univariate is not None
+    facts = univariate.facts(node)
+    assert isinstance(facts, PiecewiseLinear)
+    one_piece = np.all([(k <= LOWER) | (k >= UPPER) for k in facts.knots], axis=0)[:, 0]
     lower, upper = LOWER[one_piece], UPPER[one_piece]
     x = samples(lower, upper)
     low, high = lines(node, lower, upper, numpy_arrays()).at(x)
@@ -173,6 +181,32 @@ def test_relu_takes_the_piece_that_covers_more() -> None:
         [1.0],
         [0.0],
     ]
+
+
+@pytest.mark.parametrize("name", [name for name in NODES if name.startswith(("abs", "clip"))])
+def test_no_other_slopes_leave_less_area(name: str) -> None:
+    """Against a scan of slopes, each with the offset that the samples and knots ask for."""
+    node, rng = NODES[name].node(), np.random.default_rng(1)
+    lower = rng.uniform(-4, 7, (500, 1))
+    upper = lower + rng.exponential(4, (500, 1))
+    x = samples(lower, upper, 33)
+    y, middle = value(node, x), (lower + upper) / 2
+    low, high = (line[:, 0] for line in lines(node, lower, upper, numpy_arrays()).at(middle))
+    for slope in np.linspace(-1, 1, 201):
+        rest = y - slope * (x - middle)
+        assert (rest.min(axis=1) <= low + 1e-5).all()
+        assert (rest.max(axis=1) >= high - 1e-5).all()
+
+
+@pytest.mark.parametrize("name", [name for name in NODES if name.startswith("clip")])
+def test_roundings_do_not_change_the_side_of_a_symmetric_interval(name: str) -> None:
+    """The checker's bounds are a little wider than the search's, and must get the same slopes."""
+    node, radius = NODES[name].node(), np.array([[0.5], [1.0], [5.0], [40.0]])
+    for knot in KNOTS:
+        expected = default_slopes(node, knot - radius, knot + radius, np)
+        for low, high in ((1e-12, 0.0), (0.0, 1e-12), (3e-12, 2e-12)):
+            found = default_slopes(node, knot - radius - low, knot + radius + high, np)
+            assert np.allclose(expected, found, rtol=0, atol=1e-9)
 
 
 @SMOOTH

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -80,6 +81,29 @@ def test_the_sample_comes_back_with_its_radius_and_types() -> None:
     assert np.signbit(weight.value[1, 0])
     assert graph.nodes[-1].attrs["alpha"] == 0.1
     assert graph.nodes[4].consts["index"].value.dtype == np.int64
+
+
+def clipped(lower: float, upper: float) -> Graph:
+    builder = GraphBuilder()
+    attrs = {"lower": lower, "upper": upper}
+    return builder.build({"y": builder.add("clip", [builder.input("x", (1,))], attrs=attrs)})
+
+
+@pytest.mark.parametrize("ends", [(0.1, 6.0), (-math.inf, -0.0), (5e-324, math.inf)])
+def test_infinite_attributes_come_back(ends: tuple[float, float]) -> None:
+    data = to_bytes(clipped(*ends))
+    attrs = from_bytes(data).nodes[1].attrs
+    assert (attrs["lower"], attrs["upper"]) == ends
+    assert to_bytes(from_bytes(data)) == data
+
+
+@pytest.mark.parametrize("text", ["+inf", "Infinity", "INF", " inf", "nan", "-inf", "0x2p0"])
+def test_an_infinite_attribute_has_one_spelling(text: str) -> None:
+    header, blobs = parts(to_bytes(clipped(0.0, math.inf)))
+    assert header["nodes"][1]["attrs"] == {"lower": "0x0.0p+0", "upper": "inf"}
+    header["nodes"][1]["attrs"]["upper"] = text
+    with pytest.raises(GraphFormatError):
+        from_bytes(joined(header, blobs))
 
 
 def test_the_digest_is_that_of_the_bytes_and_tells_graphs_apart() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,7 +13,10 @@ from absint.ir import OPS, Constant, GraphBuilder, PiecewiseLinear, ShapeError, 
 from absint.ir.graph import Attribute
 
 UNIVARIATE = [row.name for row in OPS.values() if row.univariate is not None]
-ATTRIBUTES: dict[str, dict[str, Attribute]] = {"leaky_relu": {"alpha": 0.25}}
+ATTRIBUTES: dict[str, dict[str, Attribute]] = {
+    "leaky_relu": {"alpha": 0.25},
+    "clip": {"lower": -math.inf, "upper": 1.0},
+}
 
 
 def attempt(
@@ -162,6 +166,10 @@ REFUSED = {
     "concat with a negative axis": Case("", "concat", ((2,), (2,)), {"axis": -1}),
     "concat of what does not line up": Case("", "concat", ((2, 2), (3, 2)), {"axis": 1}),
     "concat of different ranks": Case("", "concat", ((2,), (2, 2)), {"axis": 0}),
+    "clip to one value": Case("", "clip", ((2,),), {"lower": 1.0, "upper": 1.0}),
+    "clip to nothing": Case("", "clip", ((2,),), {"lower": 1.0, "upper": -1.0}),
+    "clip at no end": Case("", "clip", ((2,),), {"lower": -math.inf, "upper": math.inf}),
+    "clip above infinity": Case("", "clip", ((2,),), {"lower": math.inf, "upper": math.inf}),
     "an input as an operation": Case("", "input", ((2,),)),
 }
 

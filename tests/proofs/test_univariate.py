@@ -24,6 +24,12 @@ FUNCTIONS: list[tuple[str, dict[str, Any]]] = [
     ("leaky_relu", {"alpha": 0.01}),
     ("leaky_relu", {"alpha": -3.0}),
     ("leaky_relu", {"alpha": 1e200}),
+    ("abs", {}),
+    ("clip", {"lower": 0.0, "upper": 6.0}),
+    ("clip", {"lower": -0.3, "upper": 0.1}),
+    ("clip", {"lower": 5e-324, "upper": 1e30}),
+    ("clip", {"lower": -np.inf, "upper": 0.5}),
+    ("clip", {"lower": -1e200, "upper": np.inf}),
     ("sigmoid", {}),
     ("tanh", {}),
 ]
@@ -38,7 +44,7 @@ def node_of(function: tuple[str, dict[str, Any]]) -> Node:
 
 
 def truth(node: Node, x: Fraction) -> exact.Number:
-    number = x if node.op in ("relu", "leaky_relu") else exact.ball(x)
+    number = x if node.op in exact.KNOTS else exact.ball(x)
     (value,) = exact._STEPS[node.op](
         node, [np.array([number, None], dtype=object)[:1]], exact.centre
     )
@@ -50,6 +56,7 @@ def samples(low: float, high: float) -> list[Fraction]:
     a, b = Fraction(low), Fraction(high)
     inside = [a + (b - a) * Fraction(n, 16) for n in range(17)]
     near = [Fraction(t) for t in (0.0, 5e-324, -5e-324, 1e-9, -1e-9, 0.5, -0.5, 30.0, -30.0)]
+    near += [Fraction(t) for t in (0.1, -0.3, 6.0, np.nextafter(6.0, 7), 1e30, -1e200)]
     return [*inside, *(t for t in near if a <= t <= b)]
 
 
@@ -131,7 +138,8 @@ def test_default_relaxations_touch(
     node, x = node_of(function), (np.array([ends[0]]), np.array([ends[1]]))
     slopes = default_slopes(node, *x, np)
     found = relax(node, x, slopes)
-    grid = np.unique(np.concatenate([np.linspace(*ends, 2001), np.clip([0.0], *ends)]))
+    knots = [float(knot) for knot in exact.KNOTS.get(node.op, lambda _: [])(node)]
+    grid = np.unique(np.concatenate([np.linspace(*ends, 2001), np.clip([0.0, *knots], *ends)]))
     univariate = OPS[node.op].univariate
     assert univariate is not None
     value = univariate.value(node, grid, np)
