@@ -87,7 +87,13 @@ class _Proof:
         return self.started + self.options.timeout - time.monotonic()
 
     def attack(self) -> Counterexample | None:
-        return next((found for cell in self.cells if (found := cell.falsify())), None)
+        """Tries every cell before any proof, as far as the time reaches."""
+        for cell in self.cells:
+            if self.left() <= 0:
+                return None
+            if (found := cell.falsify()) is not None:
+                return found
+        return None
 
     def branch(self) -> Counterexample | None:
         """Works on the cells in turn, leaving time for the check of what is closed."""

@@ -125,7 +125,8 @@ def test_the_document_of_a_proof(run: Run, tmp_path: Path) -> None:
             **PROPERTY,
             "open_share": "float",
             "certificate": {
-                "path": "str", "sha256": "str", "bytes": "int", "leaves": "int",
+                "path": "str", "sha256": "str", "bytes": "int",
+                "proof_bytes": "int", "leaves": "int",
                 "open_leaves": "int", "accepted": "bool",
             },
             "counterexample": "NoneType",
