@@ -47,6 +47,24 @@ def up(x: FloatArray) -> FloatArray:
     return np.where(np.isfinite(x), np.nextafter(x + TINY, np.inf), np.inf)
 
 
+def without_subnormals(lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The interval with subnormal ends moved outward, to zero or the smallest normal numbers.
+
+    A processor may read them as zero. Looks at bits, because so may its comparisons.
+    """
+    low, high = (_is_subnormal(end) for end in (lower, upper))
+    return (
+        np.where(low, np.where(np.signbit(lower), -TINY / 2, 0.0), lower),
+        np.where(high, np.where(np.signbit(upper), 0.0, TINY / 2), upper),
+    )
+
+
+def _is_subnormal(x: FloatArray) -> NDArray[np.bool_]:
+    size = np.ascontiguousarray(x).view(np.int64) & np.int64(2**63 - 1)
+    result: NDArray[np.bool_] = (size > 0) & (size < 2**52)
+    return result
+
+
 def midpoint_radius(lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Floats (m, r) with [lower, upper] inside [m - r, m + r]."""
     middle = 0.5 * lower + 0.5 * upper

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from absint.ir import OPS, Graph, Node
 from absint.ir.slopes import default_slopes
-from absint.proofs.arithmetic import TINY, FloatArray, U, gamma, midpoint_radius
+from absint.proofs.arithmetic import (
+    TINY,
+    FloatArray,
+    U,
+    gamma,
+    midpoint_radius,
+    without_subnormals,
+)
 from absint.proofs.transformers import affine, univariate
 from absint.proofs.transformers.affine import AFFINE_OPS, Interval
 from absint.proofs.transformers.univariate import UNIVARIATE_OPS, Function, Relaxation
@@ -50,7 +57,7 @@ class Bounds:
 
     def __init__(self, graph: Graph, lower: FloatArray, upper: FloatArray) -> None:
         self.graph = graph
-        self.box = (lower, upper)
+        self.box = without_subnormals(lower, upper)
         self.values: list[Interval] = []
         self._relaxations: dict[int, Relaxation] = {}
         self._lines: dict[int, _Lines] = {}

@@ -90,7 +90,12 @@ def set_part(index: int, other: Tree) -> Callable[[Tree], object]:
 
 def set_node(**values: Any) -> Callable[[Tree], object]:
     """Changes fields of the split at [0, 1] x [0, 2]."""
-    return lambda t: [setattr(t.parts[0], name, value) for name, value in values.items()]
+
+    def change(t: Tree) -> None:
+        for name, value in values.items():
+            setattr(t.parts[0], name, value)
+
+    return change
 
 
 def closed_end() -> Bad:

@@ -24,6 +24,7 @@ from absint.proofs.arithmetic import (
     midpoint_radius,
     nearest,
     up,
+    without_subnormals,
 )
 
 NORMAL = 2.0**-1022
@@ -71,6 +72,19 @@ def test_midpoint_radius(ends: tuple[float, float], flush: bool) -> None:
         m, r = (float(v[0]) for v in midpoint_radius(*(np.array([e]) for e in ends)))
     assert Fraction(m) - Fraction(r) <= Fraction(ends[0])
     assert Fraction(m) + Fraction(r) >= Fraction(ends[1])
+
+
+@QUICK
+@given(intervals(), st.booleans())
+def test_without_subnormals(ends: tuple[float, float], flush: bool) -> None:
+    with flush_to_zero(flush):
+        low, high = (float(v[0]) for v in without_subnormals(*(np.array([e]) for e in ends)))
+    assert low <= ends[0]
+    assert high >= ends[1]
+    assert not is_subnormal(low)
+    assert not is_subnormal(high)
+    assert low == ends[0] or is_subnormal(ends[0])
+    assert high == ends[1] or is_subnormal(ends[1])
 
 
 @QUICK

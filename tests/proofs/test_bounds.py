@@ -34,9 +34,10 @@ def random_rows(graph: Graph, rng: np.random.Generator, count: int = 3) -> list[
     """Constraints with coefficients that no float is equal to, some of them far from one."""
 
     def terms(size: int) -> list[tuple[int, Fraction]]:
-        scale = [Fraction(1), Fraction(1, 3), Fraction(10) ** -320, Fraction(10) ** 12 / 7]
+        scales = [Fraction(1), Fraction(1, 3), Fraction(10) ** -320, Fraction(10) ** 12 / 7]
         return [
-            (i, Fraction(int(rng.integers(-9, 10)), 7) * rng.choice(scale)) for i in range(size)
+            (i, Fraction(int(rng.integers(-9, 10)), 7) * scales[rng.integers(4)])
+            for i in range(size)
         ]
 
     rows = [
@@ -294,6 +295,18 @@ def test_subnormal_factors(weight: float, end: float, alpha: float, flush: bool)
 
     for low, high in ((-end, end), (end, end), (-end, -end), (-end, 0.0)):
         assert_sound(network(build), np.array([[low]]), np.array([[high]]), 4, flush)
+
+
+@pytest.mark.parametrize("flush", [False, True])
+@pytest.mark.parametrize("op", ["sigmoid", "relu", "tanh"])
+def test_subnormal_ends(op: str, flush: bool) -> None:
+    """In flush-to-zero mode a maximum once turned such an end of a pre-activation into zero."""
+
+    def build(b: GraphBuilder, x: int) -> int:
+        return b.add(op, [b.add("reshape", [x], attrs={"shape": (1,)})])
+
+    for low, high in ((-5e-324, 1.0), (-1.0, 5e-324), (-5e-324, 5e-324), (5e-324, 1.0)):
+        assert_sound(network(build), np.array([[low]]), np.array([[high]]), 5, flush)
 
 
 def test_nan_proves_nothing() -> None:

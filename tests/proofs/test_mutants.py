@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import exact
 import pytest
@@ -339,7 +340,8 @@ def test_altered_semantics(semantics: Semantics) -> None:
 def test_altered_digests(field: str) -> None:
     """Re-sealed, the graph's is caught here; the files' are compared by ``absint check``."""
     kase = case(3)
-    changed = replace(proved(3, "relu"), **{field: "ab" * 32})
+    values: dict[str, Any] = {field: "ab" * 32}
+    changed = replace(proved(3, "relu"), **values)
     if field == "graph":
         assert not accepted(changed.to_bytes(), kase.graph)
     else:

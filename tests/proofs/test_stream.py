@@ -54,7 +54,8 @@ rules = st.one_of(
 @st.composite
 def proofs(draw: st.DrawFn) -> list[Step]:
     """Complete lists of rules in preorder."""
-    found, missing = [], 1
+    found: list[Step] = []
+    missing = 1
     while missing:
         step = draw(rules)
         if len(found) > 12 and step.rule <= Rule.SPLIT:
@@ -170,7 +171,7 @@ def test_leaves_tile_the_box(data: st.DataObject) -> None:
         parts[0][dimension] = parts[1][dimension] = cut
         return text + proof(low, parts[0], depth - 1) + proof(parts[1], high, depth - 1)
 
-    stream = proof(*(list(end) for end in root), 5)
+    stream = proof(list(root[0]), list(root[1]), 5)
     volume = Fraction(0)
     for leaf in leaves(stream, *root, ARITY):
         part = Fraction(1)
