@@ -38,8 +38,8 @@ def network(
     h = builder.input("x", (len(weights[0]),), "float64")
     for i, (w, b) in enumerate(zip(weights, biases, strict=True)):
         if i:
-            attrs = {"alpha": alpha} if activation == "leaky_relu" else None
-            h = builder.add(activation, [h], attrs=attrs)
+            attrs = {"leaky_relu": {"alpha": alpha}, "clip": {"lower": -1.0, "upper": 2.0}}
+            h = builder.add(activation, [h], attrs=attrs.get(activation))
         consts = {"weight": Constant(np.asarray(w, float)), "bias": Constant(np.asarray(b, float))}
         h = builder.add("dense", [h], consts=consts)
     return builder.build({"y": h}, "float64")

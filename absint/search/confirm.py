@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -68,7 +69,10 @@ def _value(row: LinearConstraint, x: FloatArray, y: FloatArray) -> float:
     if not np.isfinite(y).all():
         return float("nan")
     exact = row.value([Fraction(float(v)) for v in x], [Fraction(float(v)) for v in y])
-    return float(exact)
+    try:
+        return float(exact)
+    except OverflowError:
+        return math.inf if exact > 0 else -math.inf
 
 
 def real_arithmetic(cell: Cell, graph: Graph, x: FloatArray) -> RealArithmetic:

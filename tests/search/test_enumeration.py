@@ -22,7 +22,7 @@ from absint.search.result import Result, Verdict
 F = Fraction
 STEP = F(1, 4)
 SHAPES = ((1, 3, 1), (2, 4, 2), (2, 3, 3, 1), (1, 4, 4, 2))
-ACTIVATIONS = ("relu", "leaky_relu", "relu", "sigmoid", "tanh")
+ACTIVATIONS = ("relu", "leaky_relu", "abs", "clip", "relu", "sigmoid", "tanh")
 
 Point = tuple[Fraction, ...]
 

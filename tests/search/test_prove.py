@@ -26,7 +26,7 @@ from searchcases import (
 )
 
 from absint.domains.product import Analysis
-from absint.ir import Graph, evaluate
+from absint.ir import OPS, Graph, evaluate
 from absint.problem import Cell, InputError, Problem, constraint, violated
 from absint.proofs.check import check
 from absint.proofs.format import Certificate
@@ -37,6 +37,7 @@ from absint.search.prove import prove
 from absint.search.result import Result, Verdict
 
 F = Fraction
+ACTIVATIONS = {row.name for row in OPS.values() if row.univariate is not None}
 VERIFIED, FALSIFIED, UNKNOWN = Verdict.VERIFIED, Verdict.FALSIFIED, Verdict.UNKNOWN
 
 
@@ -55,7 +56,7 @@ def resumed(graph: Graph, asked: Problem, before: Result, **options: Any) -> Res
 
 
 class TestVerdicts:
-    @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid", "tanh"])
+    @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
     def test_each_activation_has_both_verdicts(self, activation: str) -> None:
         graph = integer_network(np.random.default_rng(3), (2, 5, 5, 2), activation)
         region = box((-1, 1), (-1, 1))
