@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ ATTRIBUTES: dict[str, dict[str, Attribute]] = {
 
 def attempt(
     op: str,
-    shapes: list[tuple[int, ...]],
+    shapes: Sequence[tuple[int, ...]],
     attrs: Mapping[str, Attribute] | None = None,
     consts: Mapping[str, Constant] | None = None,
 ) -> tuple[int, ...]:
