@@ -18,6 +18,7 @@ from absint.frontends.onnx.values import (
     Var,
     broadcast,
     check_size,
+    number,
 )
 from absint.ir import Constant, GraphBuilder
 from absint.ir.graph import Attribute
@@ -117,6 +118,36 @@ class Emitter:
     def scale(self, x: Var, weight: Const | None = None, bias: Const | None = None) -> Var:
         """``w x + b`` elementwise; the constants broadcast to ``x``, never beyond it."""
         return self.add("scale", [x], consts=_weights(weight, bias))
+
+    def clip(self, x: Var, lower: float, upper: float) -> Var:
+        """``min(max(x, lower), upper)`` in the fewest ops; ``lower <= upper``, either infinite.
+
+        An end at or beyond the largest number of x's type is none: so ONNX writes that there is
+        none. A clip of a clip (or relu) is one clip, whether or not their intervals meet.
+        """
+        largest = float(np.finfo(x.dtype).max)
+        lower = -math.inf if lower <= -largest else lower + 0.0  # no negative zero
+        upper = math.inf if upper >= largest else upper + 0.0
+        inner = self._ends(x)
+        ends = min(max(inner[0], lower), upper), min(max(inner[1], lower), upper)
+        if ends == inner:
+            return x
+        x = x if inner == (-math.inf, math.inf) else self._operand(x)
+        lower, upper = ends
+        if lower == upper:
+            return self.scale(x, number(0.0, x.dtype), number(lower, x.dtype))
+        if (lower, upper) == (0.0, math.inf):
+            return self.add("relu", [x])
+        return self.add("clip", [x], {"lower": lower, "upper": upper})
+
+    def _ends(self, x: Var) -> tuple[float, float]:
+        """The ends to which the node that gave ``x`` clips its operand."""
+        node = self.builder.nodes[x.node]
+        if node.op == "relu":
+            return 0.0, math.inf
+        if node.op == "clip":
+            return node.extended("lower"), node.extended("upper")
+        return -math.inf, math.inf
 
     def add_bias(self, x: Var, bias: Const, fuse: bool) -> Var:
         """``x + b``; with ``fuse``, as the bias of the affine node that gave ``x``.

@@ -11,7 +11,7 @@ import onnx
 
 from absint.frontends.onnx import ports
 from absint.frontends.onnx.call import Call, check_schema, place, printable
-from absint.frontends.onnx.registry import MAX_OPSET, MIN_OPSET, RULES
+from absint.frontends.onnx.registry import HINTS, MAX_OPSET, MIN_OPSET, RULES
 from absint.frontends.onnx.tensors import constant
 from absint.frontends.onnx.values import Const, NotLoweredError, Unknown, Value, Var, require
 from absint.frontends.onnx.walk import BAD, Walk, at
@@ -143,7 +143,7 @@ def _apply(walk: Walk, node: onnx.NodeProto) -> tuple[Value, ...] | None:
     if node.domain not in STANDARD:
         raise NotLoweredError(f"an op of domain {printable(node.domain)!r}")
     if node.op_type not in RULES or node.overload:
-        raise NotLoweredError("this op")
+        raise NotLoweredError("this op", HINTS.get(node.op_type, ""))
     operands: list[Value | None] = []
     for name in node.input:
         value = walk.values[name] if name else None

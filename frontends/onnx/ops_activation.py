@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.values import Const, Value
+from absint.frontends.onnx.values import (
+    FLOATS,
+    Const,
+    NotLoweredError,
+    Value,
+    Var,
+    broadcast,
+    require,
+)
 
 
 def relu(call: Call) -> Value:
@@ -19,6 +27,34 @@ def relu(call: Call) -> Value:
 def leaky_relu(call: Call) -> Value:
     alpha = call.number("alpha", 0.01)
     return call.emit.add("leaky_relu", [call.var()], {"alpha": alpha})
+
+
+def prelu(call: Call) -> Value:
+    """One slope for all is a leaky relu; otherwise ``relu(x) + slope (x - relu(x))``.
+
+    As in exact arithmetic, no rounding is added where x is positive; and no constant such as
+    ``1 - slope`` arises that may have no exact value.
+    """
+    x, slope = call.var(), call.float_const(1, "a slope")
+    require(slope.dtype == x.dtype, f"a slope of type {slope.dtype} for {x.dtype}")
+    require(broadcast(x.shape, slope.shape) == x.shape, f"slopes {slope.shape} for {x.shape}")
+    alpha = slope.common()
+    if alpha is not None:
+        return call.emit.add("leaky_relu", [x], {"alpha": alpha})
+    positive = call.emit.add("relu", [x])
+    negative = call.emit.add("sum", [x, positive], {"coefficients": (1, -1)})
+    bent = call.emit.scale(negative, slope)
+    return call.emit.add("sum", [positive, bent], {"coefficients": (1, 1)})
+
+
+def absolute(call: Call) -> Value:
+    """On a constant: its radius still holds, as for relu."""
+    x = call.value()
+    if isinstance(x, Var):
+        return call.emit.add("abs", [x])
+    if x.dtype not in FLOATS:
+        raise NotLoweredError(f"the absolute value of {x.dtype}")
+    return Const(np.asarray(np.abs(x.value)), x.dtype, x.radius)
 
 
 def sigmoid(call: Call) -> Value:

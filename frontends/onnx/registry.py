@@ -11,6 +11,7 @@ from types import MappingProxyType
 from absint.frontends.onnx import (
     ops_activation,
     ops_arithmetic,
+    ops_clip,
     ops_constant,
     ops_linear,
     ops_movement,
@@ -27,10 +28,12 @@ MIN_OPSET, MAX_OPSET = 7, 24
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
+        "Abs": ops_activation.absolute,
         "Add": ops_arithmetic.add,
         "AveragePool": ops_window.average_pool,
         "BatchNormalization": ops_linear.batch_normalization,
         "Cast": ops_arithmetic.cast,
+        "Clip": ops_clip.clip,
         "Concat": ops_movement.concat,
         "Constant": ops_constant.constant,
         "ConstantOfShape": ops_constant.constant_of_shape,
@@ -43,11 +46,15 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Gather": ops_movement.gather,
         "Gemm": ops_linear.gemm,
         "GlobalAveragePool": ops_linear.global_average_pool,
+        "HardSigmoid": ops_clip.hard_sigmoid,
         "Identity": ops_arithmetic.identity,
         "LeakyRelu": ops_activation.leaky_relu,
         "MatMul": ops_linear.matmul,
+        "Max": ops_clip.maximum,
+        "Min": ops_clip.minimum,
         "Mul": ops_arithmetic.multiply,
         "Neg": ops_arithmetic.negate,
+        "PRelu": ops_activation.prelu,
         "Pad": ops_pad.pad,
         "Range": ops_constant.range_,
         "Reciprocal": ops_arithmetic.reciprocal,
@@ -71,3 +78,11 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Where": ops_constant.where,
     }
 )
+
+HINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "HardSwish": "a product of tensors that depend on the input; Relu6 and HardSigmoid are",
+        "ThresholdedRelu": "it is not continuous; Relu is",
+    }
+)
+"""What to add of ops that are not supported; where it helps, what is."""

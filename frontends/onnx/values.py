@@ -48,6 +48,12 @@ class Const:
     def shape(self) -> Shape:
         return tuple(self.value.shape)
 
+    def common(self) -> float | None:
+        """The number that all entries are, if they are one and exact."""
+        flat = self.value.reshape(-1)
+        uniform = flat.size > 0 and self.radius is None and bool((flat == flat[0]).all())
+        return float(flat[0]) if uniform else None
+
     def ir(self) -> Constant:
         """The constant that a node of the graph holds."""
         return Constant(self.value, self.radius)

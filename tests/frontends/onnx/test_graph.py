@@ -165,7 +165,9 @@ def test_every_rule_is_for_an_op_of_the_standard(op: str) -> None:
 
 
 LAYERS = st.lists(
-    st.sampled_from(["dense", "bias", "relu", "leaky", "tanh", "residual", "flip", "scale"]),
+    st.sampled_from(
+        ["dense", "bias", "relu", "leaky", "tanh", "clip", "abs", "residual", "flip", "scale"]
+    ),
     max_size=8,
 )
 
@@ -189,8 +191,11 @@ def test_random_networks(layers: list[str], seed: int, dtype: str, tmp_path: Pat
         elif layer == "flip":
             constants[c] = np.array([3, 1, 0, 2])
             nodes.append(helper.make_node("Gather", [last, c], [here], axis=1))
+        elif layer == "clip":
+            constants[c], constants["top"] = (np.array(v, dtype=dtype) for v in (-0.5, 1.5))
+            nodes.append(helper.make_node("Clip", [last, c, "top"], [here]))
         else:
-            op = {"relu": "Relu", "leaky": "LeakyRelu", "tanh": "Tanh"}[layer]
+            op = {"relu": "Relu", "leaky": "LeakyRelu", "tanh": "Tanh", "abs": "Abs"}[layer]
             if op == "LeakyRelu" and dtype == "float64":
                 op = "Relu"  # onnxruntime has no float64 kernel for it
             nodes.append(helper.make_node(op, [last], [here]))

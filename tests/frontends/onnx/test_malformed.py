@@ -319,6 +319,19 @@ NODES: list[tuple[onnx.ModelProto, str]] = [
     (single("AveragePool", IMAGE, kernel_shape=[9, 9]), "larger than the padded input"),
     (single("AveragePool", IMAGE, kernel_shape=[1, 1], pads=[1, 0, 0, 0]), "padding only"),
     (single("Expand", ROW, ints(2, 3), opset=7), "there is no such op in opset 7"),
+    (single("Clip", ROW, opset=10, min=2.0, max=-1.0), "min 2.0 is above max -1.0"),
+    (single("Clip", ROW, opset=10, max=float("nan")), "NaN or infinite"),
+    (single("Clip", ROW, opset=13, min=2.0), "there is no attribute 'min'"),
+    (single("Clip", ROW, np.ones((1, 1), np.float32)), "min must be one number"),
+    (single("Clip", ROW, None, VALUES), "max must be one number"),
+    (single("Clip", ROW, np.array(1.0)), "min of type float64 for float32"),
+    (single("HardSigmoid", ROW, alpha=float("nan")), "NaN or infinite"),
+    (single("PRelu", ROW, np.ones((2, 2, 3), np.float32)), "slopes (2, 2, 3) for (2, 3)"),
+    (single("PRelu", ROW, whole(1, 2)), "do not broadcast"),
+    (single("PRelu", ROW, np.array(0.5)), "a slope of type float64 for float32"),
+    (single("Max", ROW, whole(1, 4)), "do not broadcast"),
+    (single("Max", ROW, np.array(1.0)), "operands of different types"),
+    (single("Min", ROW, VALUES, opset=7), "operands of different shapes before opset 8"),
 ]
 
 

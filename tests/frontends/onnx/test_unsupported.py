@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 from onnxmodels import model, saved, single, var, whole
 
 from absint.frontends.onnx import inspect, load, lower
+from absint.frontends.onnx.registry import HINTS, RULES
 from absint.problem import InputError, UnsupportedError
 
 
@@ -61,6 +62,7 @@ def test_a_wrong_attribute_behind_an_unsupported_node(tmp_path: Path) -> None:
 ROW = var(2, 3)
 IMAGE = var(1, 2, 4, 4)
 KERNEL = whole(1, 3, 2, 2, 2)
+VECTOR = whole(2, 3)
 PAIR = [np.ones(2, dtype=np.float32)] * 3
 SINGLE: list[tuple[onnx.ModelProto, str]] = [
     (single("Mul", ROW, var(2, 3)), "product of two tensors"),
@@ -85,6 +87,14 @@ SINGLE: list[tuple[onnx.ModelProto, str]] = [
     (single("Relu", ROW, opset=6), "opset 6"),
     (single("Relu", ROW, opset=25), "opset 25"),
     (single("Sigmoid", whole(1, 2)), "a constant operand"),
+    (single("PRelu", whole(1, 2), whole(1, 2)), "a constant operand"),
+    (single("PRelu", ROW, var(3)), "a slope that depends"),
+    (single("Clip", ROW, var()), "min that depends"),
+    (single("Clip", np.array([1, 2], dtype=np.int32)), "a clip of int32"),
+    (single("Abs", np.array([1, -2])), "the absolute value of int64"),
+    (single("Max", ROW, var(2, 3)), "the largest of several tensors"),
+    (single("Min", ROW, VECTOR, var(2, 3)), "the smallest of several tensors"),
+    *[(single(op, ROW), "this op") for op in ("Elu", "Selu", "Softplus", "Softsign", "Sign")],
 ]
 
 
@@ -95,6 +105,21 @@ def test_a_node(proto: onnx.ModelProto, what: str, tmp_path: Path) -> None:
     ((place, found),) = findings(proto, tmp_path)
     assert what in found
     assert place in (f"node 'the_node' ({proto.graph.node[0].op_type})", "model")
+
+
+@pytest.mark.parametrize(
+    ("op", "hint"),
+    [("ThresholdedRelu", "it is not continuous"), ("HardSwish", "a product of tensors")],
+)
+def test_a_hint(op: str, hint: str, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match=f"'the_node' \\({op}\\): this op \\({hint}"):
+        load(saved(single(op, ROW, opset=24), tmp_path))
+
+
+@pytest.mark.parametrize("op", sorted(HINTS))
+def test_hints_are_for_ops_that_are_not_supported(op: str) -> None:
+    assert op not in RULES
+    assert onnx.defs.has(op)
 
 
 @pytest.mark.parametrize(

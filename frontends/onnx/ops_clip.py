@@ -1,0 +1,105 @@
+"""Limits: clips, and the larger or smaller of a tensor and constants."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+
+from absint.frontends.onnx import enclosure
+from absint.frontends.onnx.call import Call
+from absint.frontends.onnx.values import (
+    FLOATS,
+    Const,
+    NotLoweredError,
+    Value,
+    Var,
+    broadcast,
+    number,
+    require,
+)
+
+
+def clip(call: Call) -> Value:
+    """``Min(max, Max(x, min))``: max for all where min > max, which is an error before opset 11."""
+    x = call.value()
+    if x.dtype not in FLOATS:
+        raise NotLoweredError(f"a clip of {x.dtype}")
+    largest = float(np.finfo(np.float32).max)
+    if call.opset < 11:
+        lower, upper = call.number("min", -largest), call.number("max", largest)
+        require(lower <= upper, f"min {lower} is above max {upper}")
+    else:
+        lower, upper = _end(call, 1, "min", x.dtype), _end(call, 2, "max", x.dtype)
+    lower = min(lower, upper)
+    if isinstance(x, Const):  # no two points move further apart: the radius still holds
+        return Const(np.asarray(np.clip(x.value, lower, upper)), x.dtype, x.radius)
+    return call.emit.clip(x, lower, upper)
+
+
+def _end(call: Call, index: int, name: str, dtype: str) -> float:
+    if not call.has(index):
+        return -math.inf if name == "min" else math.inf
+    const = call.const(index, name)
+    require(const.dtype == dtype, f"{name} of type {const.dtype} for {dtype}")
+    require(const.value.ndim <= 1, f"{name} must be one number, not of shape {const.shape}")
+    return float(call.scalar(index, name))
+
+
+def hard_sigmoid(call: Call) -> Value:
+    x, alpha, beta = call.var(), call.number("alpha", 0.2), call.number("beta", 0.5)
+    slanted = call.emit.scale(x, number(alpha, x.dtype), number(beta, x.dtype))
+    return call.emit.clip(slanted, 0.0, 1.0)
+
+
+def maximum(call: Call) -> Value:
+    return _extreme(call, 1)
+
+
+def minimum(call: Call) -> Value:
+    return _extreme(call, -1)
+
+
+def _extreme(call: Call, sign: int) -> Value:
+    """``sign`` times the largest of ``sign`` times the operands."""
+    operands = [call.value(i) for i in range(len(call.inputs))]
+    shape = broadcast(*(value.shape for value in operands))
+    require(len({value.dtype for value in operands}) == 1, "operands of different types")
+    same = all(value.shape == shape for value in operands)
+    require(same or call.opset >= 8, "operands of different shapes before opset 8")
+    constants = [value for value in operands if isinstance(value, Const)]
+    variables = [value for value in operands if isinstance(value, Var)]
+    if len(variables) > 1:
+        name = "largest" if sign > 0 else "smallest"
+        raise NotLoweredError(f"the {name} of several tensors that depend on the input")
+    bound = functools.reduce(functools.partial(_fold, sign), constants) if constants else None
+    if not variables:
+        assert bound is not None
+        return bound
+    x = call.emit.broadcast(variables[0], shape)
+    assert isinstance(x, Var)
+    return x if bound is None else _bounded(call, x, bound, sign)
+
+
+def _fold(sign: int, a: Const, b: Const) -> Const:
+    """The extreme of two constants is as far from that of their values as the larger radius."""
+    value = np.asarray((np.maximum if sign > 0 else np.minimum)(a.value, b.value))
+    radii = [c.radius for c in (a, b) if c.radius is not None]
+    if not radii:
+        return Const(value, a.dtype)
+    return Const(value, a.dtype, functools.reduce(np.maximum, radii, np.zeros(value.shape)))
+
+
+def _bounded(call: Call, x: Var, bound: Const, sign: int) -> Value:
+    """One bound for all entries is a clip. Otherwise ``max(x, c) = relu(x - c) + c`` and ``min(x,
+    c) = c - relu(c - x)``: exact in real arithmetic, though roundings differ from the runtime's.
+    """
+    emit, common = call.emit, bound.common()
+    if common is not None:
+        return emit.clip(x, common, math.inf) if sign > 0 else emit.clip(x, -math.inf, common)
+    if sign > 0:
+        excess = emit.add("relu", [emit.scale(x, bias=enclosure.negate(bound))])
+        return emit.scale(excess, bias=bound)
+    minus = number(-1.0, x.dtype)
+    return emit.scale(emit.add("relu", [emit.scale(x, minus, bound)]), minus, bound)
