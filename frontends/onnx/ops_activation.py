@@ -32,8 +32,9 @@ def leaky_relu(call: Call) -> Value:
 def prelu(call: Call) -> Value:
     """One slope for all is a leaky relu; otherwise ``relu(x) + slope (x - relu(x))``.
 
-    As in exact arithmetic, no rounding is added where x is positive; and no constant such as
-    ``1 - slope`` arises that may have no exact value.
+    With one relu, not ``relu(x) - slope relu(-x)``, whose relaxations do not know of each other; and
+    with no constant such as ``1 - slope``, which may have no exact value. In floats too it is x
+    where x is positive, and a single product elsewhere.
     """
     x, slope = call.var(), call.float_const(1, "a slope")
     require(slope.dtype == x.dtype, f"a slope of type {slope.dtype} for {x.dtype}")

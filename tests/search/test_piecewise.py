@@ -21,7 +21,6 @@ from absint.search.options import SearchOptions
 from absint.search.prove import prove
 from absint.search.result import Result, Verdict
 
-
 Build = Callable[[], onnx.ModelProto]
 
 
