@@ -32,8 +32,8 @@ def leaky_relu(call: Call) -> Value:
 def prelu(call: Call) -> Value:
     """One slope for all is a leaky relu; otherwise ``relu(x) + slope (x - relu(x))``.
 
-    With one relu, not ``relu(x) - slope relu(-x)``, whose relaxations do not know of each other; and
-    with no constant such as ``1 - slope``, which may have no exact value. In floats too it is x
+    With one relu: the relaxations of ``relu(x) - slope relu(-x)`` would not know of each other. And
+    with no constant such as ``1 - slope``, which may have no exact value; in floats too it is x
     where x is positive, and a single product elsewhere.
     """
     x, slope = call.var(), call.float_const(1, "a slope")
