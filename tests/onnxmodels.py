@@ -84,6 +84,17 @@ def single(
     )
 
 
+AT_KNOTS = np.array(
+    [[0.0, -0.0, 1e-45, -1e-45, 6.0, 5.9999995, 6.0000005, -1.5, 2.5, 0.1, 1e4, -1e4, 3e38, -3e38]],
+    dtype=np.float32,
+).astype(np.float64)
+"""Inputs at, beside and far from the limits that tests use, and at the ends of float32."""
+
+
+def scalar(value: float, dtype: str = "float32") -> Array:
+    return np.array(value, dtype=dtype)
+
+
 def saved(proto: onnx.ModelProto, folder: Path, name: str = "model.onnx") -> Path:
     path = folder / name
     path.write_bytes(proto.SerializeToString())
@@ -116,6 +127,17 @@ def agree(proto: onnx.ModelProto, folder: Path, x: Array | None = None, seed: in
     difference = np.abs(outputs(graph, values) - truth)
     assert (difference <= error).all(), (difference.max(), error.max())
     return graph  # type: ignore[no-any-return]
+
+
+def ops(graph: Graph) -> list[str]:
+    """The ops of all nodes but the first, which is the input."""
+    return [node.op for node in graph.nodes[1:]]
+
+
+def only_clip(graph: Graph) -> tuple[float, float]:
+    """The ends of the only node, which must be a clip."""
+    assert ops(graph) == ["clip"]
+    return graph.nodes[1].extended("lower"), graph.nodes[1].extended("upper")
 
 
 ELEMENTARY = {"float32": 1e-6, "float64": 1e-12}

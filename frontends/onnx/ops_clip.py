@@ -83,7 +83,7 @@ def _extreme(call: Call, sign: int) -> Value:
 
 
 def _fold(sign: int, a: Const, b: Const) -> Const:
-    """The extreme of two constants is as far from that of their values as the larger radius."""
+    """It moves no further than the operand that moves most: the larger radius holds."""
     value = np.asarray((np.maximum if sign > 0 else np.minimum)(a.value, b.value))
     radii = [c.radius for c in (a, b) if c.radius is not None]
     if not radii:
