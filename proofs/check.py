@@ -48,6 +48,8 @@ class CheckReport(Coverage):
     """What the checker found: the coverage, and every leaf that does not hold."""
 
     rejected: list[Rejection] = field(default_factory=list)
+    name: str = ""
+    """The property that the certificate is about."""
 
     @property
     def accepted(self) -> bool:
@@ -86,7 +88,7 @@ def check(
             raise CertificateError(f"the checker has no rule for {node.op!r}")
     if sum(node.size for node in graph.nodes) > MAX_TERMS:
         raise CertificateError("the network is too large for the checker's error bounds")
-    report = CheckReport()
+    report = CheckReport(name=problem.name)
     for index, cell in enumerate(problem.cells):
         _check_cell(index, cell, certificate, graph, report, progress, jobs)
     return report

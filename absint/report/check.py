@@ -20,19 +20,25 @@ def show(
         print(dumps(_facts(path, report, error, seconds, exit_code)))
     elif report is None:
         print(f"{path}: rejected: {error}")
-    elif report.accepted:
-        holds = "its only leaf holds" if report.leaves == 1 else f"all {report.leaves} leaves hold"
-        print(f"{path}: accepted: {holds} and cover{'s' * (report.leaves == 1)} the region "
-              f"({seconds:.2f} s)")  # fmt: skip
-    elif report.rejected:
-        total, failed = count(report.leaves, "leaf", "leaves"), len(report.rejected)
-        print(f"{path}: rejected: {failed} of {total} {'does' if failed == 1 else 'do'} not hold")
+    else:
+        print(f"{path}: {_outcome(report, seconds)}")
         for item in report.rejected[:SHOWN]:
             print(f"  cell {item.cell}, leaf {item.leaf}: {item.reason}")
-    else:
-        total = count(report.leaves, "leaf", "leaves")
-        print(f"{path}: incomplete: what is proved holds, but {share(open_share(report))} of the "
-              f"region is open ({report.open_leaves} of {total})")  # fmt: skip
+
+
+def _outcome(report: CheckReport, seconds: float) -> str:
+    name, total = report.name, count(report.leaves, "leaf", "leaves")
+    if report.accepted:
+        holds = "its only leaf holds" if report.leaves == 1 else f"all {total} hold"
+        cover = "covers" if report.leaves == 1 else "cover"
+        return f"accepted: {name}: {holds} and {cover} the region ({seconds:.2f} s)"
+    if report.rejected:
+        failed = len(report.rejected)
+        return f"rejected: {name}: {failed} of {total} {'does' if failed == 1 else 'do'} not hold"
+    return (
+        f"incomplete: {name}: what is proved holds, but {share(open_share(report))} of the "
+        f"region is open ({report.open_leaves} of {total})"
+    )
 
 
 def open_share(report: CheckReport) -> float:
@@ -49,6 +55,7 @@ def _facts(
     rejected = report.rejected if report is not None else []
     return {
         "certificate": str(path),
+        "property": report.name if report is not None else None,
         "exit_code": exit_code,
         "result": result,
         "error": error or None,

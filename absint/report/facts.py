@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -82,8 +83,8 @@ def confirmation_facts(task: Task, result: Result, found: Confirmation) -> dict[
         "constraints": [
             {
                 "constraint": units.phrase(margin.row),
-                "margin": None if margin.value is None else float(margin.value),
-                "margin_exact": None if margin.value is None else str(margin.value),
+                "margin": None if margin.value is None else _float(margin.value),
+                "margin_exact": None if margin.value is None else _digits(margin.value),
             }
             for margin in margins(result, found)
         ],
@@ -116,6 +117,22 @@ def margins(result: Result, found: Confirmation) -> list[Margin]:
 
 def _furthest(margins: Sequence[Margin]) -> Fraction:
     return max(margin.value or Fraction(0) for margin in margins)
+
+
+def _float(value: Fraction) -> float:
+    """The nearest float; infinite beyond all of them."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _digits(value: Fraction) -> str | None:
+    """All digits; None where they are more than Python writes."""
+    try:
+        return str(value)
+    except ValueError:
+        return None
 
 
 def _value(row: LinearConstraint, x: Sequence[float], y: Sequence[float]) -> Fraction | None:

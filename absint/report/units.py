@@ -105,6 +105,7 @@ def _offset(bound: Fraction) -> str:
 def _indexed(ports: Sequence[Port], taken: Sequence[str]) -> list[str]:
     names = []
     for port in ports:
-        name = port.name if port.name not in taken else f"'{port.name}'"
+        clean = "".join(c if c.isprintable() else "?" for c in port.name)  # it is a file's text
+        name = clean if port.name not in taken else f"'{clean}'"
         names += [name] if port.size == 1 else [f"{name}[{i}]" for i in range(port.size)]
     return names

@@ -47,7 +47,7 @@ class Attack:
 
     Points nearer to the catastrophe than ``reach`` are replayed: the runtime's rounding may decide.
     ``near`` is the closest that any replayed point came in the search's arithmetic (<= 0: it is
-    catastrophic there, but not on the runtime).
+    catastrophic there, but not on the runtime), and ``nearest`` is that point.
     """
 
     graph: Graph
@@ -59,6 +59,7 @@ class Attack:
     dtype: str
     reach: float
     near: float = np.inf
+    nearest: FloatArray | None = None
     _replayed: set[bytes] = field(default_factory=set)
 
     def descend(
@@ -114,7 +115,8 @@ class Attack:
             if not distance[index] <= self.reach or key in self._replayed:
                 continue
             self._replayed.add(key)
-            self.near = min(self.near, float(distance[index]))
+            if distance[index] < self.near:
+                self.near, self.nearest = float(distance[index]), point
             y = self.runtime(point[None])[0]
             conjunction = violated(self.cell, point, y)
             if conjunction is not None:

@@ -85,6 +85,8 @@ def real_arithmetic(cell: Cell, graph: Graph, x: FloatArray) -> RealArithmetic:
     if not all(np.isfinite(end).all() for end in ends):
         return RealArithmetic.UNDECIDED
     exact_x = [Fraction(float(v)) for v in x]
+    if not all(row.holds(exact_x, ()) for row in cell.constraints):
+        return RealArithmetic.DISAGREES
     lower, upper = ([Fraction(float(v)) for v in end] for end in ends)
     verdicts = []
     for conjunction in cell.catastrophe:

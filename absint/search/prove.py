@@ -23,12 +23,15 @@ from absint.proofs.rows import float_rows
 from absint.proofs.stream import Arity
 from absint.search.attack import Counterexample, Runtime
 from absint.search.bab import CellSearch
+from absint.search.confirm import RealArithmetic, real_arithmetic
 from absint.search.options import Deadline, SearchOptions
 from absint.search.result import Effort, Result, Verdict
 from absint.search.tree import Tree
 
 SLICE = 1.0
 """Seconds of search between two looks at how long the check of what is closed will take."""
+ATTACK_SHARE = 0.5
+"""The part of the time that the attacks before any proof may take."""
 SAMPLE = 64
 """Boxes on which the checker's speed is measured."""
 
@@ -87,9 +90,10 @@ class _Proof:
         return self.started + self.options.timeout - time.monotonic()
 
     def attack(self) -> Counterexample | None:
-        """Tries every cell before any proof, as far as the time reaches."""
+        """Tries the cells before any proof; where there are many, half the time is for proofs."""
+        reserve = self.left() * (1 - ATTACK_SHARE)
         for cell in self.cells:
-            if self.left() <= 0:
+            if self.left() <= reserve:
                 return None
             if (found := cell.falsify()) is not None:
                 return found
@@ -165,7 +169,6 @@ class _Proof:
     def _reason(self) -> str:
         lowest = min(cell.lowest() for cell in self.cells)
         bound = f"the loosest bound misses by {-lowest:.3g}" if -math.inf < lowest < 0 else ""
-        near = min(cell.attack.near for cell in self.cells)
         parts = [bound]
         if any(cell.short_of_memory() for cell in self.cells):
             parts.insert(0, "out of memory")
@@ -173,9 +176,21 @@ class _Proof:
             parts.insert(0, f"out of time ({self.options.timeout:g} s, the check's share included)")
         if any(cell.stuck for cell in self.cells):
             parts.append("some boxes are too small to split")
-        if near <= 0:
-            parts.append("violated in real arithmetic, not reproduced on the runtime")
+        parts.append(self._not_reproduced())
         return "; ".join(part for part in parts if part)
+
+    def _not_reproduced(self) -> str:
+        """What is to be said of points that the search's arithmetic takes for catastrophic."""
+        found = {
+            real_arithmetic(self.problem.cells[cell.index], self.graph, cell.attack.nearest)
+            for cell in self.cells
+            if cell.attack.near <= 0 and cell.attack.nearest is not None
+        }
+        if RealArithmetic.AGREES in found:
+            return "violated in real arithmetic, not reproduced on the runtime"
+        if RealArithmetic.UNDECIDED in found:
+            return "some points are too near to the catastrophe to tell"
+        return ""
 
     def _check_estimate(self, cell: CellSearch) -> float:
         """Seconds that the check of all closed leaves will take, from a measured sample."""

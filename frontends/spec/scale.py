@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from absint.frontends.spec.affine import Affine
+from absint.frontends.spec.dtype import FLOAT_MAX
 from absint.frontends.spec.names import Side
 from absint.frontends.spec.tree import Node
 from absint.frontends.spec.values import Leaves
@@ -52,6 +53,9 @@ def read_scale(node: Node, leaves: Leaves, graph: Graph) -> Scale:
     mean, std = (_spread(fields[key], key, axis, leaves, graph) for key in ("mean", "std"))
     if min(std) <= 0:
         raise leaves.source.error("std is positive", fields["std"])
+    for key, values in (("mean", mean), ("std", std)):
+        if max(map(abs, values)) > FLOAT_MAX["float64"]:
+            raise leaves.source.error(f"{key} does not fit float64", fields[key])
     return Scale(mean, std)
 
 
