@@ -57,7 +57,7 @@ def test_abs(opset: int, dtype: str, tmp_path: Path) -> None:
     "attributes",
     [{}, {"alpha": 0.25}, {"beta": -1.0}, {"alpha": -2.0, "beta": 0.5}, {"alpha": 0.0}],
 )
-def test_hard_sigmoid(opset: int, attributes: dict[str, float], tmp_path: Path) -> None:
+def test_hard_sigmoid(opset: int, attributes: dict[str, Any], tmp_path: Path) -> None:
     proto = single("HardSigmoid", ROW, opset=opset, **attributes)
     assert ops(agree(proto, tmp_path)) == ["scale", "clip"]
     agree(proto, tmp_path, MODERATE)
