@@ -14,8 +14,9 @@ from irmodels import PIECEWISE, Case, exact_outputs, random_graph
 
 from absint.domains.arrays import Arrays, numpy_arrays, torch_arrays
 from absint.domains.product import Query, analyse
-from absint.ir import Constant, Graph, GraphBuilder, evaluate
+from absint.ir import OPS, Constant, Graph, GraphBuilder, evaluate
 
+ACTIVATIONS = {row.name for row in OPS.values() if row.univariate is not None}
 SEEDS = range(60)
 FLOAT64 = numpy_arrays()
 
@@ -262,3 +263,18 @@ def test_the_product_is_no_looser_than_intervals_on_relu_layers() -> None:
     rows = Query(np.zeros((1, 1)), np.array([[-1.0]]), np.zeros(1))
     found = bounds(builder.build({"t": t}), Boxes(-np.ones((1, 1)), np.ones((1, 1))), rows)
     assert found.minimum.tolist() == [[0.0]], "1 - 1.5 < 0: the second layer is known to be off"
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_pre_activations_are_bounded_linearly(activation: str) -> None:
+    """f(t - t) where t = tanh(x): intervals know no better than [-2, 2] for t - t."""
+    builder = GraphBuilder()
+    t = builder.add("tanh", [builder.input("x", (1,))])
+    difference = builder.add("sum", [t, t], attrs={"coefficients": (1, -1)})
+    attrs = {"leaky_relu": {"alpha": 0.5}, "clip": {"lower": -1.0, "upper": 1.0}}
+    y = builder.add(activation, [difference], attrs=attrs.get(activation))
+    rows = Query(np.zeros((2, 1)), np.array([[1.0], [-1.0]]), np.zeros(2))
+    graph = builder.build({"y": y})
+    found = bounds(graph, Boxes(np.array([[-1.0]]), np.array([[2.0]])), rows)
+    value = evaluate(graph, np.zeros((1, 1)))[0, 0]
+    assert np.allclose(found.minimum, [[value, -value]], atol=1e-12)

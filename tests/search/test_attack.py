@@ -143,13 +143,14 @@ def test_an_output_that_is_not_finite_is_a_counterexample(bad: float) -> None:
 
 def test_only_floats_of_the_inputs_type_are_returned() -> None:
     graph = one_relu()
-    asked = problem(graph, box(("0.1", "0.3")), (least(0, "0.2"),))
-    asked = Problem("p", 1, 1, asked.cells)  # float32 inputs
+    inner = problem(graph, box(("0.1", "0.3")), (least(0, "0.2"), most(0, "0.22")))
+    asked = Problem("p", 1, 1, inner.cells)  # float32 inputs; no corner and no centre is one
     lower, upper = asked.network_box(asked.cells[0])
     found = attack(graph, asked).descend(lower, upper, np.random.default_rng(0))
     assert found is not None
     assert np.array_equal(found.x, found.x.astype(np.float32))
     assert lower <= found.x <= upper
+    assert 0.2 <= found.x[0] <= 0.22
 
 
 def test_a_point_is_replayed_once() -> None:
