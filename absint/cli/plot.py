@@ -19,6 +19,7 @@ from absint.report import files
 from absint.report.plot import Picture, draw, extent
 from absint.report.slice import FloatArray, Slice, cut, most_split
 from absint.report.units import Units
+from absint.report.words import count
 
 DRAWN, REJECTED = 0, 1
 MAGIC = {
@@ -78,8 +79,9 @@ def command(**given: Any) -> int:
     task = api.load(given["model"], given["region"])
     picture = _picture(task, certificate, report, given)
     files.write(output, draw(picture, kind))
-    leaves = f"{len(picture.view.tiles)} of {report.leaves} leaves meet the slice"
-    print(f"{output}: {certificate.problem.name}, {leaves}")
+    total, met = count(report.leaves, "leaf", "leaves"), len(picture.view.tiles)
+    meet = "meets" if met == 1 else "meet"
+    print(f"{output}: {certificate.problem.name}, {met} of {total} {meet} the slice")
     return REJECTED if report.rejected else DRAWN
 
 
@@ -108,7 +110,8 @@ def _subtitle(report: CheckReport, view: Slice) -> str:
         if report.rejected
         else "incomplete: parts are open"
     )
-    return f"{verdict}   ·   {report.leaves} leaves, {len(view.tiles)} in this slice"
+    leaves = count(report.leaves, "leaf", "leaves")
+    return f"{verdict}   ·   {leaves}, {len(view.tiles)} in this slice"
 
 
 def _axes(x: str | None, y: str | None, units: Units, certificate: Certificate) -> tuple[int, int]:

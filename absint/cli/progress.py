@@ -20,8 +20,8 @@ class ProgressLine:
         self._active = sys.stderr.isatty()
 
     def search(self, status: Status) -> None:
-        bound = f"loosest bound {status.lowest:.3g}" if status.open else ""
-        self._show(f"{status.closed} boxes proved, {status.open} open, {bound}")
+        bound = f", loosest bound {status.lowest:.3g}" if status.open else ""
+        self._show(f"{status.closed} boxes proved, {status.open} open{bound}")
 
     def check(self, leaves: int) -> None:
         self._show(f"checking: {leaves} leaves")
