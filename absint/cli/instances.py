@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,7 +65,17 @@ def _order(row: Sequence[str], path: Path) -> dict[str, int] | None:
     for name in ("onnx", "vnnlib"):
         if name not in places:
             raise InputError(f"the header has no column {name!r}", str(path), 1)
+    _reject_near_misses(words, path)
     return places
+
+
+def _reject_near_misses(words: Sequence[str], path: Path) -> None:
+    """Other columns are no concern of ours, but ``expectd`` would disarm a check silently."""
+    known = [word for names in COLUMNS.values() for word in names]
+    for word in words:
+        near = difflib.get_close_matches(word, known, n=1, cutoff=0.88)
+        if near and word not in known:
+            raise InputError(f"unknown column {word!r}; did you mean {near[0]!r}?", str(path), 1)
 
 
 def _instance(
