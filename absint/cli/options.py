@@ -71,8 +71,8 @@ def output_format() -> Decorator:
 
 def jobs() -> Decorator:
     return click.option(
-        "--jobs", type=click.IntRange(1, MAX_JOBS), default=cores(), show_default="all cores",
-        metavar="N", help="How many cores to use.",
+        "--jobs", type=click.IntRange(1, MAX_JOBS), default=cores(), metavar="N",
+        help="How many cores to use.  [default: all cores]",
     )  # fmt: skip
 
 

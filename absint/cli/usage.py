@@ -14,6 +14,8 @@ def describe(error: click.ClickException) -> str:
     if context is None:
         return message
     _, _, command = context.command_path.partition(" ")
+    if "extra argument" in message and any(p.name == "region" for p in context.command.params):
+        message += "; a spec goes after --region"
     return f"{command}: {message} (see {context.command_path} --help)".removeprefix(": ")
 
 
