@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from absint.api import Task, load, verify_each
+from absint.cli.exits import worst_exit_code
 from absint.cli.options import SETTINGS, converted, jobs, output_format, path_option, seconds, size
 from absint.cli.progress import ProgressLine
 from absint.problem import InputError
@@ -83,6 +84,7 @@ _BATCH = ("results", "workers", "certificates", "counterexamples")
     "--device",
     default="cpu",
     show_default=True,
+    metavar="NAME",
     help="Where bounds are computed: cpu (numpy), or a PyTorch device such as cuda.",
 )
 @output_format()
@@ -199,11 +201,6 @@ class Request:
                 planned += counterexample.paths(path)
         files.require_distinct(planned)
         return certificates, counterexamples
-
-
-def worst_exit_code(results: Iterable[Result]) -> int:
-    codes = {result.verdict.exit_code for result in results}
-    return next(code for code in (1, 3, 0) if code in codes)
 
 
 def _per_property(task: Task, base: Path) -> dict[str, Path]:

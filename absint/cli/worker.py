@@ -97,7 +97,7 @@ def _verify(instance: Instance, settings: Settings, started: float) -> RowResult
 
 
 def _summary(results: list[Result]) -> RowResult:
-    from absint.cli.verify import worst_exit_code
+    from absint.cli.exits import worst_exit_code
 
     code = worst_exit_code(results)
     worst = next(result for result in results if result.verdict.exit_code == code)
