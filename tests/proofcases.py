@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
@@ -142,8 +142,3 @@ def case(seed: int, activation: str = "relu") -> ProofCase:
     point = tuple(Fraction(float(v)) for v in x[best])
     safe, unsafe = claim(top + width / 80), claim(top - width / 80)
     return ProofCase(f"{activation}-{seed}", graph, safe, unsafe, point)
-
-
-def retargeted(original: Certificate, claim: Problem) -> Certificate:
-    """The same proof, said to be of another property."""
-    return replace(original, problem=claim)
