@@ -30,7 +30,7 @@ test-full: $(READY) ## the counts that a release states, logged in benchmarks/re
 	  | tee benchmarks/results/test-full.log
 
 pytest: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto
 
 lint: $(READY) typecheck ## ruff (lint and formatting) and mypy
 	$(BIN)/ruff check
