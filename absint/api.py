@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.problem import InputError, Problem
+from absint.problem import InputError, Problem, to_json
 from absint.proofs.check import CheckReport, Progress
 from absint.proofs.check import check as check_proof
 from absint.proofs.format import Certificate, CertificateError
@@ -90,6 +90,7 @@ def verify_each(
 
     for problem in task.spec.properties:
         require_meaning(problem)
+        to_json(problem)  # what cannot be written into a certificate is an error before any work
     if resume is not None:
         _require_same(resume, task)
     binding = Binding(task.model.digest, task.spec.digest)
