@@ -138,5 +138,8 @@ def _info(info: onnx.ValueInfoProto) -> TensorInfo:
     try:
         port = declared(info)
     except NotLoweredError as error:
-        return TensorInfo(info.name, error.what, None)
-    return TensorInfo(port.name, port.dtype, port.extents)
+        return TensorInfo(printable(info.name), error.what, None)
+    extents = port.extents
+    if extents is not None:
+        extents = tuple(e if isinstance(e, int) else printable(e) for e in extents)
+    return TensorInfo(printable(port.name), port.dtype, extents)

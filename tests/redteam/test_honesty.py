@@ -98,6 +98,13 @@ def test_a_tensors_name_cannot_forge_a_report(verify: Run) -> None:
     assert not any(line.startswith("fake") for line in outcome.out.splitlines())
 
 
+def test_inspect_shows_names_as_text(verify: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    node = helper.make_node("Relu", ["i\x1b[1m"], ["o\x1b[2J"], "n\x1b[2J")
+    onnx.save(model([node], {"i\x1b[1m": ("N\x1b[2J", 1)}, ["o\x1b[2J"]), "model.onnx")
+    assert cli._run(["inspect", "model.onnx"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_many_cells_leave_time_for_proofs(verify: Run) -> None:
     parts = ", ".join(f"{{all: [{i}, {i + 1}]}}" for i in range(400))
     outcome = verify(identity(), f"region: {{any_of: [{parts}]}}\nnever: y[0] > 1000\n")
