@@ -11,9 +11,8 @@ from benchmarks.vnncomp import SETS
 
 RUNS = 7
 ABSINT = [sys.executable, "-m", "absint"]
-MODEL = str(SETS / "acasxu" / "onnx" / "ACASXU_run2a_1_1_batch_2000.onnx")
 REGION = str(SETS / "acasxu" / "vnnlib" / "prop_3.vnnlib")
-EASY_MODEL = str(SETS / "acasxu" / "onnx" / "ACASXU_run2a_5_1_batch_2000.onnx")
+EASY_MODEL = str(SETS / "acasxu" / "onnx" / "ACASXU_run2a_4_8_batch_2000.onnx")
 ADVISORY = str(ROOT / "examples" / "advisory" / "advisory.onnx")
 SAFE = str(ROOT / "examples" / "advisory" / "safe.yaml")
 
@@ -30,7 +29,7 @@ def bench() -> None:
                 *ABSINT, "verify", ADVISORY, "--region", SAFE, "--certificate", cert],
             "`absint check` of its certificate": [
                 *ABSINT, "check", cert, "--model", ADVISORY, "--region", SAFE],
-            "`absint verify` of ACAS Xu 5_1 / prop_3 (one box)": [
+            "`absint verify` of ACAS Xu 4_8 / prop_3 (one box)": [
                 *ABSINT, "verify", EASY_MODEL, "--region", REGION,
                 "--certificate", f"{folder}/easy.cert"],
         }  # fmt: skip
