@@ -29,6 +29,7 @@ from absint.domains import product
 from absint.domains.product import Analysis
 from absint.ir import OPS, Graph, evaluate
 from absint.problem import Cell, InputError, Problem, constraint, violated
+from absint.proofs.bounds import Bounds, Rows
 from absint.proofs.check import check
 from absint.proofs.format import Certificate
 from absint.search import bab
@@ -385,3 +386,25 @@ class TestAWrongSearch:
 
         result = prove(graph, asked, BINDING, run, SearchOptions(timeout=0.5))
         assert result.verdict is UNKNOWN
+
+
+def test_a_costly_first_look_at_the_check_does_not_end_the_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A check of one box costs many times its share of a batch: here 10 ms, whatever its size.
+
+    At that price the thousands of leaves of this proof could not be checked in time. The attack is
+    slow, so that the speed of the check is measured while one box is open.
+    """
+    from absint.search import prove as module
+
+    class Slow(Bounds):
+        def minimum(self, rows: Rows) -> Array:
+            time.sleep(0.01)
+            return super().minimum(rows)
+
+    monkeypatch.setattr(module, "Bounds", Slow)
+    monkeypatch.setattr(module, "SLICE", 0.05)
+    monkeypatch.setattr(bab.CellSearch, "falsify", lambda search: time.sleep(0.06))
+    graph, asked = hard()
+    assert holds(solve(graph, asked, timeout=15), graph, asked)
