@@ -20,7 +20,7 @@ from absint.problem import InputError, Problem
 from absint.proofs.bounds import Bounds
 from absint.proofs.check import CheckReport, check
 from absint.proofs.coverage import survey
-from absint.proofs.format import Certificate
+from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.rows import float_rows
 from absint.proofs.stream import Arity
 from absint.search.attack import Counterexample, Runtime
@@ -70,7 +70,7 @@ def prove(
     found = proof.attack() or proof.branch()
     while found is None and not proof.open_leaves():
         certificate, report = proof.check()
-        if report.accepted:
+        if report.accepted or not report.rejected:
             return proof.checked(certificate, report)
         proof.reopen(report)
         found = proof.branch()
@@ -177,7 +177,7 @@ class _Proof:
         if any(cell.short_of_memory() for cell in self.cells):
             parts.insert(0, "out of memory")
         elif any(len(cell.frontier) for cell in self.cells):
-            parts.insert(0, f"out of time ({self.options.timeout:g} s, the check's share included)")
+            parts.insert(0, f"out of time ({self.options.timeout:.4g} s, the check's share included)")
         if any(cell.stuck for cell in self.cells):
             parts.append("some boxes are too small to split")
         parts.append(self._not_reproduced())
@@ -234,7 +234,10 @@ def _trees(resume: Certificate | None, graph: Graph, problem: Problem) -> list[T
         return [None] * len(problem.cells)
     if resume.graph != graph_digest(graph) or resume.problem != problem:
         raise InputError(f"{problem.name}: the certificate to resume is of another proof")
-    return [
-        Tree.from_stream(stream, Arity.of(cell))
-        for stream, cell in zip(resume.proofs, problem.cells, strict=True)
-    ]
+    try:
+        return [
+            Tree.from_stream(stream, Arity.of(cell))
+            for stream, cell in zip(resume.proofs, problem.cells, strict=True)
+        ]
+    except CertificateError as error:
+        raise InputError(f"{problem.name}: cannot be resumed: {error}") from error
