@@ -177,7 +177,8 @@ class _Proof:
         if any(cell.short_of_memory() for cell in self.cells):
             parts.insert(0, "out of memory")
         elif any(len(cell.frontier) for cell in self.cells):
-            parts.insert(0, f"out of time ({self.options.timeout:.4g} s, the check's share included)")
+            limit = f"{self.options.timeout:.4g} s, the check's share included"
+            parts.insert(0, f"out of time ({limit})")
         if any(cell.stuck for cell in self.cells):
             parts.append("some boxes are too small to split")
         parts.append(self._not_reproduced())
