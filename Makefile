@@ -27,7 +27,7 @@ test: lint pytest ## format, lint, types and tests: what CI runs
 test-full: $(READY) ## the counts that a release states, logged in benchmarks/results/
 	mkdir -p benchmarks/results
 	{ $(BIN)/python -c "from benchmarks.measure import conditions as c; print(*c('make test-full'), sep='\n')"; \
-	  OMP_NUM_THREADS=1 $(BIN)/pytest -m full -n auto -v -rA --durations=0; } \
+	  OMP_NUM_THREADS=1 $(BIN)/pytest -m full -n auto -v -rA --durations=0 --no-header; } \
 	  | tee benchmarks/results/test-full.log
 
 pytest: $(READY)
