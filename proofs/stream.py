@@ -42,6 +42,15 @@ def middle(lower: float, upper: float) -> float:
     return 0.5 * lower + 0.5 * upper
 
 
+@dataclass(frozen=True)
+class Step:
+    """One rule with its operands; ``choices`` holds its numbers (of MIX: the weights)."""
+
+    rule: Rule
+    choices: tuple[int, ...] = ()
+    point: float | None = None
+
+
 class Writer:
     """Builds a proof stream; calls come in preorder."""
 
@@ -76,6 +85,22 @@ class Writer:
     def open(self) -> None:
         self._bytes.append(Rule.OPEN)
 
+    def step(self, step: Step) -> None:
+        """Any rule with its operands."""
+        if step.rule is Rule.HALVE:
+            self.halve(step.choices[0])
+        elif step.rule is Rule.SPLIT:
+            assert step.point is not None
+            self.split(step.choices[0], step.point)
+        elif step.rule is Rule.SAFE:
+            self.safe(step.choices)
+        elif step.rule is Rule.MIX:
+            self.mix(step.choices)
+        elif step.rule is Rule.EMPTY:
+            self.empty(step.choices[0])
+        else:
+            self.open()
+
     def to_bytes(self) -> bytes:
         return bytes(self._bytes)
 
@@ -84,15 +109,6 @@ class Writer:
             self._bytes.append(value & 0x7F | 0x80)
             value >>= 7
         self._bytes.append(value)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One rule with its operands; ``choices`` holds its numbers (of MIX: the weights)."""
-
-    rule: Rule
-    choices: tuple[int, ...] = ()
-    point: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from absint.ir import OPS, Graph
 from absint.ir.evaluate import outputs, run
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 def row_values(graph: Graph, query: Query, x: Array, arrays: Arrays) -> tuple[Array, list[Array]]:

@@ -22,7 +22,7 @@ LARGEST = Fraction(float(np.finfo(np.float64).max))
 
 @dataclass(frozen=True)
 class Decision:
-    """Per box: ``score`` above zero means that it is safe, with the rule and operands of ``claim``.
+    """Per box: ``score`` above zero means that ``rules`` with ``operands`` closes it.
 
     ``focus`` (batch, rows) is the weighted sum of rows that decides the score: of the conjunction
     that is furthest from being refuted.

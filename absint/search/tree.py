@@ -55,20 +55,7 @@ class Tree:
         """The proof stream of the tree as it stands, open leaves included."""
         writer = Writer()
         for node in self.preorder():
-            step = self.rules[node]
-            if step.rule is Rule.HALVE:
-                writer.halve(step.choices[0])
-            elif step.rule is Rule.SPLIT:
-                assert step.point is not None
-                writer.split(step.choices[0], step.point)
-            elif step.rule is Rule.SAFE:
-                writer.safe(step.choices)
-            elif step.rule is Rule.MIX:
-                writer.mix(step.choices)
-            elif step.rule is Rule.EMPTY:
-                writer.empty(step.choices[0])
-            else:
-                writer.open()
+            writer.step(self.rules[node])
         return writer.to_bytes()
 
     @staticmethod

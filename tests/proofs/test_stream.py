@@ -24,19 +24,7 @@ def written(found: list[Step]) -> bytes:
     """The stream of a list of rules, by the writer."""
     writer = Writer()
     for step in found:
-        if step.rule is Rule.HALVE:
-            writer.halve(step.choices[0])
-        elif step.rule is Rule.SPLIT:
-            assert step.point is not None
-            writer.split(step.choices[0], step.point)
-        elif step.rule is Rule.SAFE:
-            writer.safe(step.choices)
-        elif step.rule is Rule.MIX:
-            writer.mix(step.choices)
-        elif step.rule is Rule.EMPTY:
-            writer.empty(step.choices[0])
-        else:
-            writer.open()
+        writer.step(step)
     return writer.to_bytes()
 
 
