@@ -33,8 +33,10 @@ def step(node: Node, xs: list[Array], xp: Any, load: Load) -> Array:
     op = OPS[node.op]
     if op.univariate is not None:
         return op.univariate.value(node, xs[0], xp)
-    assert op.affine is not None
     weight = load(node.consts["weight"].value) if "weight" in node.consts else None
+    if op.joint is not None:
+        return op.joint.value(node, xs, weight, xp)
+    assert op.affine is not None
     y = op.affine.forward(node, xs, weight, xp)
     return y + load(node.consts["bias"].value) if "bias" in node.consts else y
 

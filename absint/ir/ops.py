@@ -25,17 +25,28 @@ from absint.ir.affine import (
     Sum,
 )
 from absint.ir.graph import Node
+from absint.ir.joint import (
+    ArgMax,
+    Attend,
+    Embedding,
+    JointRule,
+    MatMul,
+    Mul,
+    Normalize,
+    Softmax,
+)
 
 
 @dataclass(frozen=True)
 class Op:
-    """A row of the table: exactly one of ``affine`` and ``univariate`` is set (input: neither)."""
+    """A row of the table: one of ``affine``, ``univariate`` and ``joint`` is set (input: none)."""
 
     name: str
     operands: int | None
     """How many operands; None for one or more."""
     affine: AffineRule | None = None
     univariate: uni.Univariate | None = None
+    joint: JointRule | None = None
     attributes: tuple[str, ...] = ()
     constants: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
@@ -52,9 +63,9 @@ class Op:
         if missing or extra:
             raise ShapeError(f"{self.name}: constants missing {missing}, not known {extra}")
         for name, const in node.consts.items():
-            if (const.value.dtype.kind == "i") is not (name == "index"):
+            if (const.value.dtype.kind == "i") is not (name in ("index", "mask")):
                 raise ShapeError(f"{self.name}: {name} cannot hold {const.value.dtype}")
-        rule = self.affine or self.univariate
+        rule = self.affine or self.univariate or self.joint
         if rule is None:
             raise ShapeError(f"{self.name} is not an operation")
         shape = rule.shape(node)
@@ -96,6 +107,13 @@ def _rows() -> dict[str, Op]:
         Op("clip", 1, univariate=uni.CLIP, attributes=("lower", "upper")),
         Op("sigmoid", 1, univariate=uni.SIGMOID),
         Op("tanh", 1, univariate=uni.TANH),
+        Op("embedding", 1, joint=Embedding(), constants=("weight",)),
+        Op("mul", 2, joint=Mul()),
+        Op("matmul", 2, joint=MatMul()),
+        Op("softmax", 1, joint=Softmax(), optional=("mask",)),
+        Op("normalize", 1, joint=Normalize(), attributes=("axes", "centered", "epsilon")),
+        Op("attend", None, joint=Attend(), attributes=("heads", "kv_heads", "scale")),
+        Op("argmax", 1, joint=ArgMax()),
     ]
     return {row.name: row for row in rows}
 
