@@ -1,8 +1,10 @@
 """The canonical byte form of a graph, and its digest.
 
 Layout: the magic line, the length of a JSON header (8 bytes, little endian), the header with sorted
-keys, then the constants' entries in the order in which the header names them (little endian,
-row-major). Node names and port names are for people: only ports' names take part.
+keys, then the entries of each constant and of its radius (little endian, row-major). The header
+lists the constants in the order of their first use, a node's by name; one that several nodes use is
+there once, and nodes name constants by their places in the list. Node names and port names are for
+people: only ports' names take part.
 """
 
 from __future__ import annotations
@@ -10,13 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from absint.ir.graph import Attribute, Constant, Graph, GraphBuilder, Node, Port
 
-MAGIC = b"ABSINT-GRAPH 1\n"
+MAGIC = b"ABSINT-GRAPH 2\n"
 MAX_HEADER = 1 << 26
 
 
@@ -26,40 +30,78 @@ class GraphFormatError(ValueError):
 
 def to_bytes(graph: Graph) -> bytes:
     """Canonical: the same graph gives the same bytes on every machine."""
-    blobs: list[bytes] = []
-    header = {
-        "nodes": [_node(node, blobs) for node in graph.nodes],
-        "inputs": [_port(port) for port in graph.inputs],
-        "outputs": [_port(port) for port in graph.outputs],
-    }
-    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
-    return MAGIC + len(text).to_bytes(8, "little") + text + b"".join(blobs)
+    return b"".join(_sections(graph))
 
 
 def digest(graph: Graph) -> str:
     """SHA-256 of the canonical bytes, in hexadecimal."""
-    return hashlib.sha256(to_bytes(graph)).hexdigest()
+    state = hashlib.sha256()
+    for section in _sections(graph):
+        state.update(section)
+    return state.hexdigest()
 
 
-def _node(node: Node, blobs: list[bytes]) -> dict[str, Any]:
-    consts = {}
-    for name in sorted(node.consts):
-        const = node.consts[name]
-        kind = "<i8" if const.value.dtype.kind == "i" else "<f8"
-        blobs.append(np.ascontiguousarray(const.value, dtype=kind).tobytes())
-        if const.radius is not None:
-            blobs.append(np.ascontiguousarray(const.radius, dtype="<f8").tobytes())
-        consts[name] = {
-            "dtype": kind,
-            "shape": list(const.value.shape),
-            "radius": const.radius is not None,
-        }
+def _sections(graph: Graph) -> Iterator[bytes]:
+    pool = _Pool()
+    header = {
+        "nodes": [_node(node, pool) for node in graph.nodes],
+        "constants": pool.rows,
+        "inputs": [_port(port) for port in graph.inputs],
+        "outputs": [_port(port) for port in graph.outputs],
+    }
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    yield MAGIC + len(text).to_bytes(8, "little") + text
+    yield from pool.blobs
+
+
+_Content = tuple[str, tuple[int, ...], bytes, bytes | None]
+"""Type, shape, entries and radius."""
+
+
+@dataclass
+class _Pool:
+    """The distinct constants of a graph, in order of first use."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    blobs: list[bytes] = field(default_factory=list)
+    _by_object: dict[int, int] = field(default_factory=dict)
+    _by_content: dict[_Content, int] = field(default_factory=dict)
+
+    def place(self, const: Constant) -> int:
+        """The constant's place in the list; a graph keeps its constants alive meanwhile."""
+        if id(const) not in self._by_object:
+            content = _content(const)
+            if content not in self._by_content:
+                self._by_content[content] = len(self.rows)
+                self._store(content)
+            self._by_object[id(const)] = self._by_content[content]
+        return self._by_object[id(const)]
+
+    def _store(self, content: _Content) -> None:
+        kind, shape, value, radius = content
+        self.rows.append({"dtype": kind, "shape": list(shape), "radius": radius is not None})
+        self.blobs += [value] if radius is None else [value, radius]
+
+
+def _content(const: Constant) -> _Content:
+    kind = "<i8" if const.value.dtype.kind == "i" else "<f8"
+    value = np.ascontiguousarray(const.value, dtype=kind).tobytes()
+    radius = const.radius
+    return (
+        kind,
+        const.value.shape,
+        value,
+        None if radius is None else np.ascontiguousarray(radius, dtype="<f8").tobytes(),
+    )
+
+
+def _node(node: Node, pool: _Pool) -> dict[str, Any]:
     attrs = {name: _attribute(value) for name, value in node.attrs.items()}
     return {
         "op": node.op,
         "inputs": list(node.inputs),
         "attrs": attrs,
-        "consts": consts,
+        "consts": {name: pool.place(node.consts[name]) for name in sorted(node.consts)},
         "shape": list(node.shape),
     }
 
@@ -100,7 +142,7 @@ def _read(data: bytes) -> Graph:
     if length > min(MAX_HEADER, len(data)):
         raise GraphFormatError("the header's length is wrong")
     header = json.loads(data[start : start + length])
-    builder, cursor = GraphBuilder(), start + length
+    builder, constants = GraphBuilder(), _constants(header["constants"], data, start + length)
     dtypes = {port["node"]: _text(port["name"], port["dtype"]) for port in header["inputs"]}
     for position, row in enumerate(header["nodes"]):
         if row["op"] == "input":
@@ -109,13 +151,14 @@ def _read(data: bytes) -> Graph:
             continue
         if not all(0 <= i < position for i in _integers(row["inputs"])):
             raise GraphFormatError("a node reads one that is not before it")
-        consts, cursor = _constants(row["consts"], data, cursor)
+        names, places = list(row["consts"]), _integers(list(row["consts"].values()))
+        if not all(0 <= place < len(constants) for place in places):
+            raise GraphFormatError("a node names a constant that does not exist")
+        consts = {name: constants[place] for name, place in zip(names, places, strict=True)}
         attrs = {name: _parse_attribute(value) for name, value in row["attrs"].items()}
         builder.add(row["op"], row["inputs"], attrs=attrs, consts=consts)
         if builder.shape(position) != tuple(row["shape"]):
             raise GraphFormatError(f"node {position} does not have the shape it claims")
-    if cursor != len(data):
-        raise GraphFormatError("trailing bytes")
     outputs = tuple(_output(row, builder) for row in header["outputs"])
     graph = Graph(tuple(builder.nodes), tuple(builder.inputs), outputs)
     if not outputs or to_bytes(graph) != data:
@@ -130,22 +173,24 @@ def _output(row: dict[str, Any], builder: GraphBuilder) -> Port:
     return Port(name, node, builder.shape(node), dtype)
 
 
-def _constants(rows: dict[str, Any], data: bytes, cursor: int) -> tuple[dict[str, Constant], int]:
-    consts = {}
-    for name in sorted(rows):
-        row = rows[name]
+def _constants(rows: list[dict[str, Any]], data: bytes, cursor: int) -> list[Constant]:
+    """The listed constants, whose entries fill ``data`` from ``cursor`` to its end."""
+    constants, view = [], memoryview(data)
+    for row in rows:
         shape = _integers(row["shape"])
         if row["dtype"] not in ("<i8", "<f8"):
-            raise GraphFormatError(f"constants of another type than those known: {name}")
+            raise GraphFormatError("constants of another type than those known")
         size = 8 * math.prod(shape)
-        value = np.frombuffer(data[cursor : cursor + size], dtype=row["dtype"]).reshape(shape)
+        value = np.frombuffer(view[cursor : cursor + size], dtype=row["dtype"]).reshape(shape)
         cursor += size
         radius = None
         if row["radius"]:
-            radius = np.frombuffer(data[cursor : cursor + size], dtype="<f8").reshape(shape)
+            radius = np.frombuffer(view[cursor : cursor + size], dtype="<f8").reshape(shape)
             cursor += size
-        consts[name] = Constant(value, radius)
-    return consts, cursor
+        constants.append(Constant(value, radius))
+    if cursor != len(data):
+        raise GraphFormatError("trailing bytes")
+    return constants
 
 
 def _parse_attribute(value: Any) -> Attribute:

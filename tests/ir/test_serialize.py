@@ -151,6 +151,60 @@ def test_the_digest_is_the_same_in_every_process() -> None:
     assert seen == {tuple(digest(graph) for graph in GRAPHS)}
 
 
+def shared(constants: list[Constant]) -> Graph:
+    """A chain of dense layers with these weights."""
+    builder = GraphBuilder()
+    x = builder.input("x", (2,))
+    for weight in constants:
+        x = builder.add("dense", [x], consts={"weight": weight})
+    return builder.build({"y": x})
+
+
+def test_a_constant_of_several_nodes_is_stored_once() -> None:
+    """Whether the nodes share the object or only what it holds."""
+    weight, again = Constant(np.eye(2)), Constant(np.eye(2))
+    other = Constant(-np.eye(2))
+    data = to_bytes(shared([weight, again, other, weight]))
+    header, blobs = parts(data)
+    assert [node["consts"] for node in header["nodes"][1:]] == [
+        {"weight": 0},
+        {"weight": 0},
+        {"weight": 1},
+        {"weight": 0},
+    ]
+    assert len(header["constants"]) == 2
+    assert blobs == np.eye(2).tobytes() + (-np.eye(2)).tobytes()
+    nodes = from_bytes(data).nodes
+    assert nodes[1].consts["weight"] is nodes[2].consts["weight"] is nodes[4].consts["weight"]
+    assert np.array_equal(nodes[3].consts["weight"].value, -np.eye(2))
+
+
+@pytest.mark.parametrize(
+    "near",
+    [
+        Constant(np.array([[0.0, -0.0], [0.0, 1.0]])),
+        Constant(np.array([[0.0, 0.0], [0.0, 1.0]]), np.zeros((2, 2))),
+        Constant(np.array([[0.0, 5e-324], [0.0, 1.0]])),
+    ],
+    ids=["signed-zero", "radius", "subnormal"],
+)
+def test_constants_that_are_nearly_the_same_are_kept_apart(near: Constant) -> None:
+    plain = Constant(np.array([[0.0, 0.0], [0.0, 1.0]]))
+    data = to_bytes(shared([plain, near]))
+    assert len(parts(data)[0]["constants"]) == 2
+    assert to_bytes(from_bytes(data)) == data
+
+
+def test_the_digest_of_many_uses_costs_as_much_as_that_of_one() -> None:
+    """Position-unrolled graphs share weights between hundreds of nodes."""
+    weight = Constant(np.arange(16384.0).reshape(128, 128))
+    builder = GraphBuilder()
+    x = builder.input("x", (128,))
+    for _ in range(300):
+        x = builder.add("dense", [x], consts={"weight": weight})
+    assert len(to_bytes(builder.build({"y": x}))) < weight.value.nbytes + 300 * 120
+
+
 def edit(change: Callable[[Any], object]) -> bytes:
     header, blobs = parts(to_bytes(sample()))
     change(header)
@@ -168,8 +222,26 @@ def put(*path: Any) -> Callable[[Any], None]:
     return change
 
 
+def swapped_constants() -> bytes:
+    """The dense node's bias and the convolution's weight the other way round, all consistent."""
+    header, blobs = parts(to_bytes(sample()))
+    rows = header["constants"]
+    header["constants"] = [rows[3], *rows[1:3], rows[0]]
+    header["nodes"][2]["consts"]["bias"], header["nodes"][4]["consts"]["index"] = 3, 0
+    return joined(header, blobs[-8:] + blobs[8:-8] + blobs[:8])
+
+
+def padded(repeat: bool) -> bytes:
+    """A fifth constant: the index again, which its node now names; or another that none names."""
+    header, blobs = parts(to_bytes(sample()))
+    header["constants"].append(header["constants"][3])
+    if repeat:
+        header["nodes"][4]["consts"]["index"] = 4
+    return joined(header, blobs + (blobs[-8:] if repeat else bytes(8)))
+
+
 HOSTILE = {
-    "not a graph": lambda: b"ABSINT-GRAPH 2\n" + to_bytes(sample())[len(MAGIC) :],
+    "not a graph": lambda: b"ABSINT-GRAPH 1\n" + to_bytes(sample())[len(MAGIC) :],
     "empty": lambda: b"",
     "only the magic": lambda: MAGIC,
     "a header longer than the file": lambda: MAGIC + (2**63).to_bytes(8, "little") + b"{}",
@@ -194,7 +266,16 @@ HOSTILE = {
     "an unknown op": lambda: edit(put("nodes", 6, "op", "softmax")),
     "an op that is a list": lambda: edit(put("nodes", 6, "op", [])),
     "attributes that are a list": lambda: edit(put("nodes", 6, "attrs", [])),
-    "constants that are a list": lambda: edit(put("nodes", 2, "consts", ["weight"])),
+    "a constant that is not listed": lambda: edit(put("nodes", 2, "consts", "weight", 4)),
+    "a constant counted from the end": lambda: edit(put("nodes", 2, "consts", "weight", -3)),
+    "a constant that is a truth": lambda: edit(put("nodes", 2, "consts", "weight", True)),
+    "a constant under a name that is a number": lambda: edit(put("nodes", 2, "consts", 1)),
+    "constants in another order": lambda: swapped_constants(),
+    "a constant that nothing uses": lambda: padded(repeat=False),
+    "a constant twice": lambda: padded(repeat=True),
+    "constants that are no list": lambda: edit(put("constants", 3)),
+    "a constant that is no row": lambda: edit(put("constants", 0, 3)),
+    "a node's constants that are a list": lambda: edit(put("nodes", 2, "consts", ["weight"])),
     "an unknown attribute": lambda: edit(put("nodes", 6, "attrs", "beta", "0x0p+0")),
     "an attribute that is NaN": lambda: edit(put("nodes", 6, "attrs", "alpha", "nan")),
     "an attribute that is infinite": lambda: edit(put("nodes", 6, "attrs", "alpha", "-inf")),
@@ -225,22 +306,16 @@ HOSTILE = {
     "an input that is no input": lambda: edit(put("inputs", 1, "node", 2)),
     "inputs in another order": lambda: edit(lambda h: h["inputs"].reverse()),
     "an input twice": lambda: edit(lambda h: h["inputs"].append(h["inputs"][0])),
-    "a constant of another type": lambda: edit(put("nodes", 2, "consts", "weight", "dtype", "<f4")),
-    "a constant of objects": lambda: edit(put("nodes", 2, "consts", "weight", "dtype", "O")),
-    "a constant of no type": lambda: edit(put("nodes", 2, "consts", "weight", "dtype", "(,")),
-    "a constant of integers": lambda: edit(put("nodes", 2, "consts", "weight", "dtype", "<i8")),
-    "an index of floats": lambda: edit(put("nodes", 4, "consts", "index", "dtype", "<f8")),
-    "a constant larger than the file": lambda: edit(
-        put("nodes", 2, "consts", "weight", "shape", [2, 10**12])
-    ),
-    "a constant of negative size": lambda: edit(
-        put("nodes", 2, "consts", "weight", "shape", [-2, -1])
-    ),
-    "a constant's shape with a fraction": lambda: edit(
-        put("nodes", 2, "consts", "weight", "shape", [2.0, 1])
-    ),
-    "a radius that is a number": lambda: edit(put("nodes", 2, "consts", "weight", "radius", 1)),
-    "a radius dropped": lambda: edit(put("nodes", 2, "consts", "weight", "radius", False)),
+    "a constant of another type": lambda: edit(put("constants", 1, "dtype", "<f4")),
+    "a constant of objects": lambda: edit(put("constants", 1, "dtype", "O")),
+    "a constant of no type": lambda: edit(put("constants", 1, "dtype", "(,")),
+    "a constant of integers": lambda: edit(put("constants", 1, "dtype", "<i8")),
+    "an index of floats": lambda: edit(put("constants", 3, "dtype", "<f8")),
+    "a constant larger than the file": lambda: edit(put("constants", 1, "shape", [2, 10**12])),
+    "a constant of negative size": lambda: edit(put("constants", 1, "shape", [-2, -1])),
+    "a constant's shape with a fraction": lambda: edit(put("constants", 1, "shape", [2.0, 1])),
+    "a radius that is a number": lambda: edit(put("constants", 1, "radius", 1)),
+    "a radius dropped": lambda: edit(put("constants", 1, "radius", False)),
 }
 
 
