@@ -1,4 +1,4 @@
-"""Rigorous bounds of a graph on a batch of boxes: intervals, and backward linear bounds.
+"""Rigorous bounds of a graph on a batch of regions: intervals, and backward linear bounds.
 
 The same product as the search's default analysis (Zhang et al. 2018, Singh et al. 2019), with every
 rounding accounted for: coefficients are taken as exact once computed, and what their computation
@@ -7,8 +7,9 @@ may have lost, times the largest value of what they multiply, goes into ``loss``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,9 @@ from absint.proofs.arithmetic import (
     midpoint_radius,
     without_subnormals,
 )
-from absint.proofs.transformers import affine, univariate
+from absint.proofs.transformers import affine, joint, univariate
 from absint.proofs.transformers.affine import AFFINE_OPS, Interval
+from absint.proofs.transformers.joint import JOINT_OPS
 from absint.proofs.transformers.univariate import UNIVARIATE_OPS, Function, Relaxation
 
 ELEMENT_BUDGET = 1 << 23
@@ -52,48 +54,113 @@ class Rows:
         return Rows(*(part[:, which] for part in parts))
 
 
-class Bounds:
-    """Bounds of every node of ``graph`` on the boxes [lower, upper], each (batch, input_size)."""
+class Region(Protocol):
+    """A batch of sets of inputs: what is known of some nodes, by other means than their operands.
+
+    Backward bounds end at the given nodes.
+    """
+
+    batch: int
+    order: Sequence[int]
+    """The nodes to be bounded, in topological order."""
+
+    def given(self, position: int, values: Mapping[int, Interval]) -> Interval | None:
+        """Bounds (batch, *shape) of a given node; None where it is not one.
+
+        ``values`` holds the bounds of the nodes before it in ``order``.
+        """
+
+    def minimum(self, parts: Mapping[int, FloatArray]) -> FloatArray:
+        """At most the least value, (batch, rows), of ``sum_v parts[v] . v`` over given nodes v.
+
+        ``parts`` holds exact coefficients (batch or 1, rows, *shape).
+        """
+
+
+class Boxes:
+    """The boxes [lower, upper], each (batch, input_size)."""
 
     def __init__(self, graph: Graph, lower: FloatArray, upper: FloatArray) -> None:
-        self.graph = graph
-        self.box = without_subnormals(lower, upper)
-        self.values: list[Interval] = []
+        self.batch = lower.shape[0]
+        self.order: Sequence[int] = range(len(graph.nodes))
+        box, self._values = without_subnormals(lower, upper), dict[int, Interval]()
+        for position, place in graph.input_slices().items():
+            shape = (-1, *graph.nodes[position].shape)
+            self._values[position] = (
+                box[0][:, place].reshape(shape),
+                box[1][:, place].reshape(shape),
+            )
+
+    def given(self, position: int, values: Mapping[int, Interval]) -> Interval | None:
+        return self._values.get(position)
+
+    def minimum(self, parts: Mapping[int, FloatArray]) -> FloatArray:
+        total: FloatArray = np.zeros((1, 1))
+        for position, c in parts.items():
+            total = np.nextafter(total + box_minimum(c, self._values[position]), -np.inf)
+        return total
+
+
+def box_minimum(c: FloatArray, values: Interval) -> FloatArray:
+    """At most the least value, (batch, rows), of ``c . x`` for x in a box (batch, *shape)."""
+    middle, radius = midpoint_radius(*values)
+    size, reach = np.abs(c), np.maximum(np.abs(values[0]), np.abs(values[1])) + TINY
+    loss = Loss.of(2 * gamma(c[0, 0].size + 2) * reach + TINY, 8 * TINY * _total(reach))
+    found = _rows(c, middle) - _rows(size, radius)
+    lost = (_rows(size, loss.unit) + loss.under[:, None]) * (1 + 2.0**-20)
+    return np.nextafter(found - (lost + 2 * U * np.abs(found)), -np.inf)
+
+
+class Bounds:
+    """Bounds of the nodes of ``graph`` that ``region`` names, on every set of its batch."""
+
+    def __init__(self, graph: Graph, region: Region) -> None:
+        self.graph, self.region = graph, region
+        self.values: dict[int, Interval] = {}
+        self._given: set[int] = set()
         self._relaxations: dict[int, Relaxation] = {}
         self._lines: dict[int, _Lines] = {}
-        self._losses: list[Loss] = []
-        gamma(sum(node.size for node in graph.nodes))  # one graph of at most MAX_TERMS values
-        places = graph.input_slices()
+        self._losses: dict[int, Loss] = {}
+        self._refined: set[int] = set()
+        gamma(sum(graph.nodes[position].size for position in region.order))  # at most MAX_TERMS
         with np.errstate(all="ignore"):
-            for position, node in enumerate(graph.nodes):
-                if node.op == "input":
-                    ends = [end[:, places[position]].reshape((-1, *node.shape)) for end in self.box]
-                    self.values.append((ends[0], ends[1]))
-                    self._losses.append(_concretising_loss(node, self._reach(position)))
+            for position in region.order:
+                given = region.given(position, self.values)
+                if given is None:
+                    self.values[position] = self._transform(position, graph.nodes[position])
                 else:
-                    self.values.append(self._transform(position, node))
+                    self._given.add(position)
+                    self.values[position] = given
 
     def _transform(self, position: int, node: Node) -> Interval:
         operands = [self.values[i] for i in node.inputs]
         if node.op in AFFINE_OPS:
-            self._losses.append(Loss.of(*affine.backward_loss(node, operands)))
+            self._losses[position] = Loss.of(*affine.backward_loss(node, operands))
             return affine.interval(node, operands)
+        if node.op in JOINT_OPS:
+            for operand in node.inputs:
+                self._refine(operand, None)
+            return joint.interval(node, [self.values[i] for i in node.inputs])
         (operand,), function = node.inputs, UNIVARIATE_OPS[node.op](node)
         self._refine(operand, function)
         x = self.values[operand]
         slopes = default_slopes(node, *x, np)
         relaxation = univariate.relax(node, x, slopes)
         self._relaxations[position], self._lines[position] = relaxation, _Lines.of(relaxation)
-        self._losses.append(_relaxing_loss(node, relaxation, self._reach(operand)))
+        self._losses[position] = _relaxing_loss(node, relaxation, self._reach(operand))
         return function.image(x)
 
-    def _refine(self, target: int, function: Function) -> None:
-        """Intersects the bounds of a pre-activation with backward linear bounds."""
-        node = self.graph.nodes[target]
-        if node.op == "input":
+    def _refine(self, target: int, function: Function | None) -> None:
+        """Intersects the bounds of a pre-activation with backward linear bounds.
+
+        Of those that its ``function`` is curved on; None stands for any.
+        """
+        node, batch, x = self.graph.nodes[target], self.region.batch, self.values[target]
+        if target in self._given or target in self._refined:
             return
-        batch = self.box[0].shape[0]
-        curved = function.curved(self.values[target]).reshape((batch, -1))
+        if function is None:
+            self._refined.add(target)
+        curved = (x[0] < x[1] if function is None else function.curved(x)).reshape((batch, -1))
         chosen = np.flatnonzero(curved.any(axis=0))
         lower, upper = (end.reshape((batch, -1)).copy() for end in self.values[target])
         step = max(1, self._rows_at_once() // 2)
@@ -121,18 +188,20 @@ class Bounds:
             return np.concatenate(parts, axis=1)
 
     def _rows_at_once(self) -> int:
-        batch: int = self.box[0].shape[0]
-        return max(1, ELEMENT_BUDGET // (batch * max(node.size for node in self.graph.nodes)))
+        widest = max(self.graph.nodes[position].size for position in self.values)
+        return max(1, ELEMENT_BUDGET // (self.region.batch * widest))
 
     def _start(self, rows: Rows) -> tuple[dict[int, FloatArray], FloatArray]:
         """Coefficients (batch or 1, rows, *shape) by node; what they are off by, (batch, rows)."""
         start: dict[int, FloatArray] = {}
-        loss = np.zeros((self.box[0].shape[0], rows.bound.shape[1]))
+        loss = np.zeros((self.region.batch, rows.bound.shape[1]))
         ports = [(n, rows.outputs, rows.outputs_off, p) for n, p in self.graph.output_slices()]
         if rows.inputs.size:
             places = self.graph.input_slices().items()
             ports += [(n, rows.inputs, rows.inputs_off, p) for n, p in places]
         for node, parts, offs, place in ports:
+            if node not in self.values:
+                raise ValueError("a port of the graph is not one of its nodes")
             shape = (*parts.shape[:2], *self.graph.nodes[node].shape)
             part, off = parts[..., place].reshape(shape), offs[..., place].reshape(shape)
             if node in start:  # several ports of one node
@@ -152,12 +221,16 @@ class Bounds:
         ``start`` maps nodes to exact coefficients (batch or 1, rows, *shape).
         """
         walk = _Walk(dict(start), np.zeros((1, loss.shape[1])), loss)
-        for position in reversed(range(len(self.graph.nodes))):
+        given: dict[int, FloatArray] = {}
+        for position in reversed(list(self.values)):
             if position not in walk.pending:
                 continue
             c, node = walk.pending.pop(position), self.graph.nodes[position]
-            if node.op == "input":
-                walk.shift(self._concretise(position, c, walk))
+            if position in self._given:
+                given[position] = c
+                continue
+            if node.op in JOINT_OPS:
+                walk.shift(box_minimum(c, self.values[position]))
                 continue
             if position in self._lines:
                 parts = [self._through(c, position, walk)]
@@ -165,8 +238,7 @@ class Bounds:
                 parts = self._affine_step(c, position, walk)
             for operand, part in zip(node.inputs, parts, strict=True):
                 self._add(operand, part, walk)
-        if walk.pending:
-            raise ValueError("a port of the graph is not one of its nodes")
+        walk.shift(self.region.minimum(given))
         return np.nextafter(walk.offset - (walk.loss * (1 + 2.0**-20) + TINY * 2.0**40), -np.inf)
 
     def _affine_step(self, c: FloatArray, position: int, walk: _Walk) -> list[FloatArray]:
@@ -193,13 +265,6 @@ class Bounds:
             part, reach = walk.pending[operand] + part, self._reach(operand)
             walk.lose(np.abs(part), Loss.of(2 * U * reach + TINY, 4 * TINY * _total(reach)))
         walk.pending[operand] = part
-
-    def _concretise(self, position: int, c: FloatArray, walk: _Walk) -> FloatArray:
-        """The least value of ``c . x`` over the box of one input, before losses."""
-        middle, radius = midpoint_radius(*self.values[position])
-        size = np.abs(c)
-        walk.lose(size, self._losses[position])
-        return _rows(c, middle) - _rows(size, radius)
 
 
 @dataclass(frozen=True)
@@ -245,11 +310,6 @@ def _relaxing_loss(node: Node, relaxation: Relaxation, reach: FloatArray) -> Los
     steep = np.maximum(np.abs(relaxation.lower_slope), np.abs(relaxation.upper_slope))
     unit = 2 * gamma(node.size + 2) * size + 16 * U * steep * reach + 8 * TINY * (1 + reach)
     return Loss.of(unit, 16 * TINY * _total((1 + steep) * reach + size))
-
-
-def _concretising_loss(node: Node, reach: FloatArray) -> Loss:
-    """Of the least value of a linear function over a box within +-reach."""
-    return Loss.of(2 * gamma(node.size + 2) * reach + TINY, 8 * TINY * _total(reach))
 
 
 @dataclass

@@ -19,14 +19,16 @@ from absint.ir import Graph
 from absint.ir import digest as graph_digest
 from absint.problem import Cell, Problem, to_json
 from absint.proofs.arithmetic import MAX_TERMS, FloatArray
-from absint.proofs.bounds import Bounds
+from absint.proofs.bounds import Bounds, Boxes
 from absint.proofs.coverage import Coverage, root_box
 from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.rows import float_rows, join, mix
 from absint.proofs.stream import Arity, Leaf, Rule, leaves
 from absint.proofs.transformers.affine import AFFINE_OPS
+from absint.proofs.transformers.joint import JOINT_OPS
 from absint.proofs.transformers.univariate import UNIVARIATE_OPS
 
+KNOWN_OPS = {"input"} | AFFINE_OPS | JOINT_OPS | set(UNIVARIATE_OPS)
 BATCH = 64
 BATCH_ELEMENTS = 1 << 21
 
@@ -84,7 +86,7 @@ def check(
     if any(port.dtype != problem.semantics.dtype for port in graph.inputs):
         raise CertificateError("the problem rounds to another type than the network's inputs have")
     for node in graph.nodes:
-        if node.op != "input" and node.op not in AFFINE_OPS and node.op not in UNIVARIATE_OPS:
+        if node.op not in KNOWN_OPS:
             raise CertificateError(f"the checker has no rule for {node.op!r}")
     if sum(node.size for node in graph.nodes) > MAX_TERMS:
         raise CertificateError("the network is too large for the checker's error bounds")
@@ -216,7 +218,7 @@ class _Claims:
     def _bounds(self, leaves: list[Leaf]) -> Bounds:
         lower = np.array([leaf.lower for leaf in leaves])
         upper = np.array([leaf.upper for leaf in leaves])
-        return Bounds(self.graph, lower, upper)
+        return Bounds(self.graph, Boxes(self.graph, lower, upper))
 
 
 def _not_proved(margins: FloatArray) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from absint.ir import Graph
 from absint.problem import Cell, LinearConstraint, Problem, violated
-from absint.proofs.bounds import Bounds
+from absint.proofs.bounds import Bounds, Boxes
 from absint.search.attack import Counterexample
 
 FloatArray = NDArray[np.float64]
@@ -77,7 +77,7 @@ def _value(row: LinearConstraint, x: FloatArray, y: FloatArray) -> float:
 
 def real_arithmetic(cell: Cell, graph: Graph, x: FloatArray) -> RealArithmetic:
     """Whether the exact network is catastrophic at x, from rigorous bounds of its outputs there."""
-    bounds = Bounds(graph, x[None], x[None])
+    bounds = Bounds(graph, Boxes(graph, x[None], x[None]))
     ends = [
         np.concatenate([bounds.values[p.node][side].reshape(-1) for p in graph.outputs])
         for side in (0, 1)

@@ -17,7 +17,7 @@ from absint.domains.arrays import Arrays, numpy_arrays, torch_arrays
 from absint.ir import Graph
 from absint.ir import digest as graph_digest
 from absint.problem import InputError, Problem
-from absint.proofs.bounds import Bounds
+from absint.proofs.bounds import Bounds, Boxes
 from absint.proofs.check import CheckReport, check
 from absint.proofs.coverage import survey
 from absint.proofs.format import Certificate, CertificateError
@@ -217,7 +217,7 @@ class _Proof:
         lower, upper = (np.resize(e, shape) for e in (cell.frontier.lower, cell.frontier.upper))
         started = time.perf_counter()
         rows, _ = float_rows(self.problem.cells[cell.index], self.graph)
-        Bounds(self.graph, lower, upper).minimum(rows)
+        Bounds(self.graph, Boxes(self.graph, lower, upper)).minimum(rows)
         return time.perf_counter() - started
 
 

@@ -18,7 +18,7 @@ from absint.domains.arrays import numpy_arrays
 from absint.domains.product import Query, analyse
 from absint.ir import OPS, Constant, Graph, GraphBuilder
 from absint.problem import Box, Cell, LinearConstraint, constraint
-from absint.proofs.bounds import Bounds
+from absint.proofs.bounds import Bounds, Boxes
 from absint.proofs.rows import float_rows
 
 FloatArray = NDArray[np.float64]
@@ -63,9 +63,9 @@ def assert_sound(
     rng = np.random.default_rng(seed)
     rows = random_rows(graph, rng)
     with flush_to_zero(flush):
-        bounds = Bounds(graph, lower, upper)
+        bounds = Bounds(graph, Boxes(graph, lower, upper))
         margins = bounds.minimum(float_rows(as_cell(graph, rows), graph)[0])
-        ends = [tuple(end.copy() for end in pair) for pair in bounds.values]
+        ends = [tuple(end.copy() for end in pair) for pair in bounds.values.values()]
     for index in range(len(lower)):
         samples = list(exact.points(lower[index], upper[index], rng))
         if exact.is_rational(graph):
@@ -133,7 +133,7 @@ def test_never_above_the_exact_bound_of_the_same_relaxation(
 ) -> None:
     """The same slopes over the same intermediate bounds, in rationals, bound at least as well."""
     graph, lower, upper = case
-    bounds = Bounds(graph, lower[None], upper[None])
+    bounds = Bounds(graph, Boxes(graph, lower[None], upper[None]))
     row = constraint(
         (), [(i, Fraction(i + 1, 3)) for i in range(graph.output_size)], Fraction(1, 7)
     )
@@ -179,10 +179,10 @@ def test_as_tight_as_plain_floats(case: tuple[Graph, FloatArray, FloatArray]) ->
     row = np.arange(1.0, graph.output_size + 1)
     weights = [(i, Fraction(i + 1)) for i in range(graph.output_size)]
     cell = as_cell(graph, [constraint((), weights, Fraction(0))])
-    bounds = Bounds(graph, lower[None], upper[None])
+    bounds = Bounds(graph, Boxes(graph, lower[None], upper[None]))
     margin = float(bounds.minimum(float_rows(cell, graph)[0])[0, 0])
     scale = 1.0
-    for node, (low, high) in zip(graph.nodes, bounds.values, strict=True):
+    for node, (low, high) in zip(graph.nodes, bounds.values.values(), strict=True):
         size = float(np.maximum(np.abs(low), np.abs(high)).sum())
         weight = node.consts["weight"].value if "weight" in node.consts else np.ones(1)
         scale = max(scale, size) * max(1.0, float(np.abs(weight).sum()))
@@ -208,7 +208,7 @@ def test_a_sum_of_one_operand_may_negate() -> None:
 
     graph = network(build)
     assert_sound(graph, np.array([[-1.0]]), np.array([[3.0]]), 0)
-    bounds = Bounds(graph, np.array([[-1.0]]), np.array([[3.0]]))
+    bounds = Bounds(graph, Boxes(graph, np.array([[-1.0]]), np.array([[3.0]])))
     assert bounds.values[1][0] <= -3.0
     assert bounds.values[1][1] >= 1.0
 
@@ -224,7 +224,9 @@ def test_several_inputs_that_cancel() -> None:
     for order in ([0, 1, 2], [1, 0, 2], [2, 1, 0]):
         assert_sound(graph, x[:, order], x[:, order], 1)
         cell = as_cell(graph, [constraint((), [(0, Fraction(1))], Fraction(0))])
-        found = Bounds(graph, x[:, order], x[:, order]).minimum(float_rows(cell, graph)[0])
+        found = Bounds(graph, Boxes(graph, x[:, order], x[:, order])).minimum(
+            float_rows(cell, graph)[0]
+        )
         assert float(found[0, 0]) <= -1
 
 
@@ -236,7 +238,7 @@ def test_an_overflow_inside_a_sum_is_no_information() -> None:
         return b.add("tanh", [b.add("dense", [x], consts=constants(weight=weight))])
 
     graph, one = network(build, size=4), np.ones((1, 4))
-    low, high = Bounds(graph, one, one).values[1]
+    low, high = Bounds(graph, Boxes(graph, one, one)).values[1]
     assert low[0, 0] <= -5e307
     assert high[0, 0] >= -5e307
     assert_sound(graph, one, one, 2)
@@ -251,7 +253,9 @@ def test_one_node_behind_several_ports() -> None:
     row = constraint(
         [(0, Fraction(1, 3))], [(0, Fraction(1, 10)), (2, Fraction(1, 5))], Fraction(0)
     )
-    found = Bounds(graph, lower, upper).minimum(float_rows(as_cell(graph, [row]), graph)[0])
+    found = Bounds(graph, Boxes(graph, lower, upper)).minimum(
+        float_rows(as_cell(graph, [row]), graph)[0]
+    )
     assert 0.9 + 1 / 3 - 1e-12 <= float(found[0, 0]) <= Fraction(9, 10) + Fraction(1, 3)
     assert_sound(graph, lower, upper, 3)
 
@@ -260,7 +264,7 @@ def test_a_coefficient_below_the_floats_still_counts() -> None:
     graph = network(lambda b, x: b.add("reshape", [x], attrs={"shape": (1,)}))
     row = constraint([(0, -Fraction(1, 10**400))], [(0, -Fraction(1, 10**330))], Fraction(0))
     ends = np.array([[0.0]]), np.array([[1e300]])
-    found = Bounds(graph, *ends).minimum(float_rows(as_cell(graph, [row]), graph)[0])
+    found = Bounds(graph, Boxes(graph, *ends)).minimum(float_rows(as_cell(graph, [row]), graph)[0])
     assert Fraction(float(found[0, 0])) <= -(Fraction(1e300) / 10**330)
 
 
@@ -273,7 +277,9 @@ def test_numbers_beyond_the_floats_prove_nothing() -> None:
         constraint((), [(0, Fraction(1))], -big),
     ]
     one = np.ones((1, 1))
-    found = Bounds(graph, one, one).minimum(float_rows(as_cell(graph, rows), graph)[0])[0]
+    found = Bounds(graph, Boxes(graph, one, one)).minimum(
+        float_rows(as_cell(graph, rows), graph)[0]
+    )[0]
     assert not found[0] > 0
     assert not found[1] > 0
     assert found[2] > 0
@@ -313,7 +319,7 @@ def test_nan_proves_nothing() -> None:
     graph = network(lambda b, x: b.add("relu", [x]))
     rows, _ = float_rows(as_cell(graph, [constraint((), [(0, Fraction(1))], Fraction(-1))]), graph)
     for low, high in ((np.nan, 1.0), (0.0, np.nan), (np.nan, np.nan), (-np.inf, np.inf)):
-        found = Bounds(graph, np.array([[low]]), np.array([[high]])).minimum(rows)
+        found = Bounds(graph, Boxes(graph, np.array([[low]]), np.array([[high]]))).minimum(rows)
         assert not (found >= 0).any()
 
 
@@ -324,8 +330,8 @@ def test_rows_are_bounded_in_parts_that_fit_memory(monkeypatch: pytest.MonkeyPat
     rng = np.random.default_rng(5)
     rows, _ = float_rows(as_cell(graph, random_rows(graph, rng, 50)), graph)
     box = (np.full((4, 3), -1.0), np.full((4, 3), 2.0))
-    whole = Bounds(graph, *box).minimum(rows)
+    whole = Bounds(graph, Boxes(graph, *box)).minimum(rows)
     monkeypatch.setattr(module, "ELEMENT_BUDGET", 24)
-    parts = Bounds(graph, *box).minimum(rows)
+    parts = Bounds(graph, Boxes(graph, *box)).minimum(rows)
     assert parts.shape == whole.shape == (4, 50)
     np.testing.assert_allclose(parts, whole, rtol=1e-12)
