@@ -12,6 +12,7 @@ from absint.frontends.onnx.values import (
     Array,
     Const,
     MalformedError,
+    Masked,
     NotLoweredError,
     Shape,
     Value,
@@ -29,12 +30,24 @@ Move = Callable[[Array], Array]
 _TAKES_BIAS = ("dense", "conv", "scale")
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What a node holds of its ``base``, on the way to a normalisation over its last ``axes``."""
+
+    kind: str
+    base: Var
+    axes: int
+    epsilon: float = 0.0
+
+
 @dataclass
 class Emitter:
     """A graph builder for lowering rules. ``name`` is that of the ONNX node being lowered."""
 
     builder: GraphBuilder = field(default_factory=GraphBuilder)
     name: str = ""
+    moments: dict[int, Moment] = field(default_factory=dict)
+    """What is known of nodes as moments (see ``moments``)."""
 
     def add(
         self,
@@ -42,12 +55,16 @@ class Emitter:
         operands: Sequence[Var],
         attrs: Mapping[str, Attribute] | None = None,
         consts: Mapping[str, Constant] | None = None,
+        dtype: str | None = None,
     ) -> Var:
-        """One node of the core. Raises ShapeError when its parts do not fit."""
+        """One node of the core, of the first operand's type unless ``dtype`` says otherwise.
+
+        Raises ShapeError when its parts do not fit.
+        """
         node = self.builder.add(
             op, [v.node for v in operands], attrs=attrs, consts=consts, name=self.name
         )
-        return Var(node, check_size(self.builder.shape(node)), operands[0].dtype)
+        return Var(node, check_size(self.builder.shape(node)), dtype or operands[0].dtype)
 
     def reshape(self, x: Var, shape: Shape) -> Var:
         """``x``'s entries in row-major order under another shape."""
@@ -56,13 +73,13 @@ class Emitter:
         source = self.builder.nodes[x.node]
         if source.op == "gather" and "bias" not in source.consts:
             index = source.consts["index"].value.reshape(shape)
-            return self.add("gather", [self._operand(x)], consts={"index": Constant(index)})
-        base = self._operand(x) if source.op == "reshape" else x
+            return self.add("gather", [self.operand(x)], consts={"index": Constant(index)})
+        base = self.operand(x) if source.op == "reshape" else x
         if base.shape == shape:
             return base
         return self.add("reshape", [base], {"shape": tuple(shape)})
 
-    def _operand(self, x: Var) -> Var:
+    def operand(self, x: Var) -> Var:
         """What the one-operand node ``x`` reads."""
         node = self.builder.nodes[x.node]
         return Var(node.inputs[0], node.in_shapes[0], x.dtype)
@@ -76,11 +93,11 @@ class Emitter:
             return self.reshape(x, tuple(index.shape))
         source = self.builder.nodes[x.node]
         if source.op == "reshape":
-            x = self._operand(x)
+            x = self.operand(x)
         elif source.op == "gather" and "bias" not in source.consts:
             earlier = source.consts["index"].value.reshape(-1)
             index = np.where(index < 0, -1, earlier[index])
-            x = self._operand(x)
+            x = self.operand(x)
         consts = {"index": Constant(index)}
         if bias is not None and bias.any():
             consts["bias"] = Constant(bias)
@@ -92,7 +109,11 @@ class Emitter:
             radius = None if value.radius is None else move(value.radius)
             return Const(move(value.value), value.dtype, radius)
         index = np.arange(math.prod(value.shape), dtype=np.int64).reshape(value.shape)
-        return self.gather(value, move(index))
+        moved = self.gather(value, move(index))
+        if isinstance(value, Masked):
+            plain = None if value.plain is None else self.gather(value.plain, move(index))
+            return Masked(moved.node, moved.shape, moved.dtype, move(value.keep), plain)
+        return moved
 
     def broadcast(self, value: Value, shape: Shape) -> Value:
         """``value`` expanded to ``shape``. Raises MalformedError where it does not fit."""
@@ -119,6 +140,19 @@ class Emitter:
         """``w x + b`` elementwise; the constants broadcast to ``x``, never beyond it."""
         return self.add("scale", [x], consts=_weights(weight, bias))
 
+    def scaled(self, x: Var) -> tuple[Var, Const | None, Const | None]:
+        """``x = w y + b`` taken apart: y, and w and b as scalars; x itself where it is not so."""
+        node = self.builder.nodes[x.node]
+        if node.op != "scale":
+            return x, None, None
+        parts: dict[str, Const] = {}
+        for name, const in node.consts.items():
+            if const.value.size != 1:
+                return x, None, None
+            radius = None if const.radius is None else const.radius.reshape(())
+            parts[name] = Const(const.value.reshape(()), x.dtype, radius)
+        return self.operand(x), parts.get("weight"), parts.get("bias")
+
     def clip(self, x: Var, lower: float, upper: float) -> Var:
         """``min(max(x, lower), upper)`` in the fewest ops; ``lower <= upper``, either infinite.
 
@@ -132,7 +166,7 @@ class Emitter:
         ends = min(max(inner[0], lower), upper), min(max(inner[1], lower), upper)
         if ends == inner:
             return x
-        x = x if inner == (-math.inf, math.inf) else self._operand(x)
+        x = x if inner == (-math.inf, math.inf) else self.operand(x)
         lower, upper = ends
         if lower == upper:
             return self.scale(x, number(0.0, x.dtype), number(lower, x.dtype))

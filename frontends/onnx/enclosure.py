@@ -104,11 +104,18 @@ def negate(a: Const) -> Const:
 
 
 def add(a: Const, b: Const) -> Const:
-    """``a + b`` with broadcasting."""
+    """``a + b`` with broadcasting; -inf, as masks hold it, stays what it is."""
     with np.errstate(all="ignore"):
+        if (infinite := np.isneginf(a.value) | np.isneginf(b.value)).any():
+            finite = add(_finite(a), _finite(b))
+            return Const(np.where(infinite, -np.inf, finite.value), a.dtype, finite.radius)
         value = np.asarray(a.value + b.value)
         error = _sum_error(a.value, b.value, value)
         return _make(value, _plus(error, _radius(a) + 0 * value, _radius(b)), a.dtype)
+
+
+def _finite(a: Const) -> Const:
+    return Const(np.where(np.isneginf(a.value), 0.0, a.value), a.dtype, a.radius)
 
 
 def subtract(a: Const, b: Const) -> Const:

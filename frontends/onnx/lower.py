@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import onnx
 
-from absint.frontends.onnx import ports
+from absint.frontends.onnx import masks, ports
 from absint.frontends.onnx.call import Call, check_schema, place, printable
-from absint.frontends.onnx.registry import HINTS, MAX_OPSET, MIN_OPSET, RULES
+from absint.frontends.onnx.registry import HINTS, MASKS, MAX_OPSET, MIN_OPSET, RULES
 from absint.frontends.onnx.tensors import constant
 from absint.frontends.onnx.values import Const, NotLoweredError, Unknown, Value, Var, require
 from absint.frontends.onnx.walk import BAD, Walk, at
@@ -149,7 +149,7 @@ def _apply(walk: Walk, node: onnx.NodeProto) -> tuple[Value, ...] | None:
         value = walk.values[name] if name else None
         if isinstance(value, Unknown):
             return None
-        operands.append(value)
+        operands.append(value if node.op_type in MASKS else masks.unmasked(value))
     walk.emit.name = printable(node.name or node.output[0])
     single = [walk.uses[name] == 1 for name in node.input]
     call = Call(node, walk.opset, operands, walk.emit, single)

@@ -56,11 +56,3 @@ def absolute(call: Call) -> Value:
     if x.dtype not in FLOATS:
         raise NotLoweredError(f"the absolute value of {x.dtype}")
     return Const(np.asarray(np.abs(x.value)), x.dtype, x.radius)
-
-
-def sigmoid(call: Call) -> Value:
-    return call.emit.add("sigmoid", [call.var()])
-
-
-def tanh(call: Call) -> Value:
-    return call.emit.add("tanh", [call.var()])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from absint.frontends.onnx import enclosure
+from absint.frontends.onnx import compose, enclosure, masks, moments
 from absint.frontends.onnx.call import Call
 from absint.frontends.onnx.emit import Emitter
 from absint.frontends.onnx.tensors import dtype_name, from_array
 from absint.frontends.onnx.values import (
     FLOATS,
+    MASKING,
     Const,
+    Masked,
     NotLoweredError,
     Value,
     Var,
@@ -49,15 +51,13 @@ def plus(emit: Emitter, a: Value, b: Value, fuse: tuple[bool, bool] = (False, Fa
         a, b, fuse = b, a, (fuse[1], fuse[0])
     x = emit.broadcast(a, shape)
     assert isinstance(x, Var)
-    if isinstance(b, Const):
-        return emit.add_bias(x, b, fuse[0])
-    return _sum(emit, x, b, 1)
-
-
-def _sum(emit: Emitter, x: Var, y: Var, sign: int) -> Var:
-    other = emit.broadcast(y, x.shape)
-    assert isinstance(other, Var)
-    return emit.add("sum", [x, other], {"coefficients": (1, sign)})
+    if isinstance(b, Var):
+        return compose.total(emit, x, b)
+    if isinstance(x, Masked) or bool((b.value <= MASKING).any()):
+        return masks.add(emit, x, b, fuse[0])
+    y = emit.add_bias(x, b, fuse[0])
+    moments.shifted(emit, a, b, y)
+    return y
 
 
 def add(call: Call) -> Value:
@@ -71,24 +71,23 @@ def subtract(call: Call) -> Value:
         if isinstance(a, Const):
             return fold("-", a, b)
         return plus(call.emit, a, enclosure.negate(b), (call.single_use[0], False))
-    shape = broadcast(a.shape, b.shape)
     if isinstance(a, Const):
-        y = call.emit.broadcast(b, shape)
-        assert isinstance(y, Var)
+        y = compose.spread(call.emit, b, broadcast(a.shape, b.shape))
         return call.emit.scale(y, number(-1.0, a.dtype), a)
-    x = call.emit.broadcast(a, shape)
-    assert isinstance(x, Var)
-    return _sum(call.emit, x, b, -1)
+    difference = compose.total(call.emit, a, b, -1)
+    moments.subtracted(call.emit, a, b, difference)
+    return difference
 
 
 def times(emit: Emitter, a: Value, b: Value) -> Value:
-    """``a * b``. Raises NotLoweredError for two variables."""
+    """``a * b`` with broadcasting."""
     if isinstance(a, Const) and isinstance(b, Const):
         return fold("*", a, b)
     if isinstance(a, Const):
         a, b = b, a
+    assert isinstance(a, Var)
     if isinstance(b, Var):
-        raise NotLoweredError("the product of two tensors that depend on the input")
+        return compose.product(emit, a, b)
     x = emit.broadcast(a, broadcast(a.shape, b.shape))
     assert isinstance(x, Var)
     return emit.scale(x, b)
@@ -101,7 +100,7 @@ def multiply(call: Call) -> Value:
 def divide(call: Call) -> Value:
     a, b = _operands(call)
     if isinstance(b, Var):
-        raise NotLoweredError("division by a tensor that depends on the input")
+        return times(call.emit, a, compose.reciprocal(call.emit, b))
     if isinstance(a, Const):
         return fold("/", a, b)
     one = Const(np.ones(b.shape), b.dtype)
@@ -118,13 +117,17 @@ def negate(call: Call) -> Value:
 
 
 def square_root(call: Call) -> Value:
-    x = call.const(0, "the square root of a tensor")
+    x = call.value()
+    if isinstance(x, Var):
+        return compose.square_root(call.emit, x)
     require(x.dtype in FLOATS, f"the square root of {x.dtype}")
     return enclosure.square_root(x)
 
 
 def reciprocal(call: Call) -> Value:
-    x = call.const(0, "the reciprocal of a tensor")
+    x = call.value()
+    if isinstance(x, Var):
+        return compose.reciprocal(call.emit, x)
     require(x.dtype in FLOATS, f"the reciprocal of {x.dtype}")
     return enclosure.divide(Const(np.ones(x.shape), x.dtype), x)
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx import enclosure
+from absint.frontends.onnx import enclosure, moments
 from absint.frontends.onnx.call import Call
 from absint.frontends.onnx.emit import Emitter
 from absint.frontends.onnx.ops_arithmetic import plus, times
@@ -29,7 +29,7 @@ def matmul(call: Call) -> Value:
 
 
 def product(emit: Emitter, a: Value, b: Value) -> Value:
-    """``a @ b`` as numpy defines it. Raises NotLoweredError for two variables."""
+    """``a @ b`` as numpy defines it."""
     require(a.dtype == b.dtype and a.dtype in FLOATS, f"operands of types {a.dtype} and {b.dtype}")
     require(bool(a.shape) and bool(b.shape), "a matrix product with a scalar")
     inner = a.shape[-1], b.shape[-2] if len(b.shape) > 1 else b.shape[0]
@@ -46,7 +46,7 @@ def product(emit: Emitter, a: Value, b: Value) -> Value:
     if isinstance(a, Const):
         return _swap(emit, product(emit, _swap(emit, b), _swap(emit, a)))
     if isinstance(b, Var):
-        raise NotLoweredError("the matrix product of two tensors that depend on the input")
+        return emit.add("matmul", [a, b])
     return _right(emit, a, b)
 
 
@@ -169,8 +169,11 @@ def _reduce(call: Call, since: int, mean: bool) -> Value:
     if not axes and call.opset >= since and call.integer("noop_with_empty_axes", 0):
         return x
     call.ignore("noop_with_empty_axes")
-    rank = len(x.shape)
-    return average(call.emit, x, axes_of(axes or tuple(range(rank)), rank), keep, mean)
+    over = axes_of(axes or tuple(range(len(x.shape))), len(x.shape))
+    y = average(call.emit, x, over, keep, mean)
+    if keep and mean:
+        moments.averaged(call.emit, x, y, over)
+    return y
 
 
 def average(emit: Emitter, x: Value, axes: tuple[int, ...], keep: bool, mean: bool) -> Value:

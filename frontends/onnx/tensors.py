@@ -59,11 +59,14 @@ def constant(tensor: onnx.TensorProto) -> Const:
 
 
 def from_array(array: np.ndarray[Any, Any], dtype: str) -> Const:
-    """An exact constant. Raises MalformedError for NaN, infinity and integers beyond int64."""
+    """An exact constant, which may hold -inf: masks do.
+
+    Raises MalformedError for NaN, +inf and integers beyond int64.
+    """
     if array.dtype.kind == "f":
         with np.errstate(invalid="ignore"):
             exact = array.astype(np.float64)
-        require(bool(np.isfinite(exact).all()), "the tensor holds NaN or infinity")
+        require(bool((exact < np.inf).all()), "the tensor holds NaN or infinity")
         stored = np.ascontiguousarray(array).view(f"u{array.itemsize}")
         kept = (exact != 0) == (stored << stored.dtype.type(1) != 0)
         require(bool(kept.all()), "this process takes subnormal numbers for zero")

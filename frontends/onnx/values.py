@@ -55,8 +55,13 @@ class Const:
         return float(flat[0]) if uniform else None
 
     def ir(self) -> Constant:
-        """The constant that a node of the graph holds."""
-        return Constant(self.value, self.radius)
+        """The constant that a node of the graph holds. Raises MalformedError for an infinite one.
+
+        Integers become floats: what they are added to holds integers as floats, too.
+        """
+        value = self.value.astype(np.float64)
+        require(bool(np.isfinite(value).all()), "an infinite constant outside of a softmax's mask")
+        return Constant(value, self.radius)
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,22 @@ class Var:
     node: int
     shape: Shape
     dtype: str
+
+
+@dataclass(frozen=True, eq=False)
+class Masked(Var):
+    """Scores of which a constant such as -inf takes some out of the softmax that follows.
+
+    The node holds them without that constant; ``keep`` (of the scores' shape) says which take part.
+    ``plain`` is the sum as written, for readers other than a softmax; None where it is infinite.
+    """
+
+    keep: Array
+    plain: Var | None
+
+
+MASKING = -1e30
+"""An added constant at or below this takes an entry out of a softmax."""
 
 
 @dataclass(frozen=True)

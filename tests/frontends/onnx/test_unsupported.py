@@ -27,31 +27,32 @@ def findings(proto: onnx.ModelProto, folder: Path) -> list[tuple[str, str]]:
 
 def test_every_node_is_listed_even_behind_another(tmp_path: Path) -> None:
     nodes = [
-        helper.make_node("Sin", ["x"], ["a"], name="wave"),
+        helper.make_node("Atan", ["x"], ["a"], name="wave"),
         helper.make_node("MatMul", ["a", "w"], ["b"]),
-        helper.make_node("Mul", ["b", "b"], ["c"], name="square"),
-        helper.make_node("ArgMax", ["c"], ["d"]),
-        helper.make_node("Gather", ["e", "d"], ["f"]),
+        helper.make_node("Pow", ["b", "b"], ["c"], name="power"),
+        helper.make_node("Hardmax", ["c"], ["d"]),
+        helper.make_node("Cast", ["d"], ["f"], to=TensorProto.BOOL),
         helper.make_node("Elsewhere", ["f"], ["y"], domain="com.example"),
     ]
     proto = model(nodes, {"x": [1, 3]}, ["y"], {"w": whole(1, 3, 3), "e": whole(2, 3, 3)})
     assert findings(proto, tmp_path) == [
-        ("node 'wave' (Sin)", "this op"),
-        ("node 'square' (Mul)", "the product of two tensors that depend on the input"),
-        ("node 3 (ArgMax)", "this op"),
+        ("node 'wave' (Atan)", "this op"),
+        ("node 'power' (Pow)", "a power of which base and exponent depend on the input"),
+        ("node 3 (Hardmax)", "this op"),
+        ("node 4 (Cast)", "conversion of the network's values to bool"),
         ("node 5 (Elsewhere)", "an op of domain 'com.example'"),
     ]
 
 
 def test_a_wrong_name_is_an_error_even_behind_an_unsupported_node(tmp_path: Path) -> None:
-    nodes = [helper.make_node("Sin", ["x"], ["a"]), helper.make_node("Relu", ["b"], ["y"])]
+    nodes = [helper.make_node("Atan", ["x"], ["a"]), helper.make_node("Relu", ["b"], ["y"])]
     with pytest.raises(InputError, match="reads 'b'"):
         load(saved(model(nodes, {"x": [1, 3]}, ["y"]), tmp_path))
 
 
 def test_a_wrong_attribute_behind_an_unsupported_node(tmp_path: Path) -> None:
-    first = helper.make_node("Sin", ["x"], ["a"])
-    unknown = helper.make_node("Softmax", ["a"], ["y"], no_such=1)
+    first = helper.make_node("Atan", ["x"], ["a"])
+    unknown = helper.make_node("Hardmax", ["a"], ["y"], no_such=1)
     proto = model([first, unknown], {"x": [1, 3]}, ["y"])
     assert len(findings(proto, tmp_path)) == 2
     wrong = model([first, helper.make_node("Relu", ["a"], ["y"], no_such=1)], {"x": [1, 3]}, ["y"])
@@ -65,15 +66,10 @@ KERNEL = whole(1, 3, 2, 2, 2)
 VECTOR = whole(2, 3)
 PAIR = [np.ones(2, dtype=np.float32)] * 3
 SINGLE: list[tuple[onnx.ModelProto, str]] = [
-    (single("Mul", ROW, var(2, 3)), "product of two tensors"),
-    (single("Div", ROW, var(2, 3)), "division by a tensor"),
-    (single("Div", whole(1, 2, 3), ROW), "division by a tensor"),
-    (single("MatMul", ROW, var(3, 2)), "matrix product of two"),
-    (single("Gemm", ROW, var(3, 2)), "matrix product of two"),
     (single("Conv", IMAGE, var(3, 2, 2, 2)), "a kernel that depends"),
     (single("Conv", IMAGE, KERNEL, var(3)), "a bias that depends"),
     (single("Conv", IMAGE, KERNEL, pads=[-1, 0, 0, 0]), "negative pads"),
-    (single("Softmax", ROW), "this op"),
+    (single("Hardmax", ROW), "this op"),
     (single("Dropout", ROW, None, np.array(True)), "training mode"),
     (single("BatchNormalization", IMAGE, *PAIR, PAIR[0], training_mode=1, opset=15), "training"),
     (single("BatchNormalization", IMAGE, *PAIR, PAIR[0], spatial=0, opset=7), "spatial=0"),
@@ -83,10 +79,8 @@ SINGLE: list[tuple[onnx.ModelProto, str]] = [
     (single("Cast", ROW, to=TensorProto.BFLOAT16), "element type bfloat16"),
     (single("Pad", ROW, np.array([0, 1, 0, 1]), mode="wrap", opset=19), "mode='wrap'"),
     (single("Slice", ROW, np.array([1]), np.array([1])), "an empty tensor"),
-    (single("Sqrt", ROW), "the square root"),
     (single("Relu", ROW, opset=6), "opset 6"),
     (single("Relu", ROW, opset=25), "opset 25"),
-    (single("Sigmoid", whole(1, 2)), "a constant operand"),
     (single("PRelu", whole(1, 2), whole(1, 2)), "a constant operand"),
     (single("PRelu", ROW, var(3)), "a slope that depends"),
     (single("Clip", ROW, var()), "min that depends"),
@@ -94,7 +88,7 @@ SINGLE: list[tuple[onnx.ModelProto, str]] = [
     (single("Abs", np.array([1, -2])), "the absolute value of int64"),
     (single("Max", ROW, var(2, 3)), "the largest of several tensors"),
     (single("Min", ROW, VECTOR, var(2, 3)), "the smallest of several tensors"),
-    *[(single(op, ROW), "this op") for op in ("Elu", "Selu", "Softplus", "Softsign", "Sign")],
+    *[(single(op, ROW), "this op") for op in ("Atan", "ThresholdedRelu", "Hardmax", "Det")],
 ]
 
 
@@ -109,7 +103,7 @@ def test_a_node(proto: onnx.ModelProto, what: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("op", "hint"),
-    [("ThresholdedRelu", "it is not continuous"), ("HardSwish", "a product of tensors")],
+    [("ThresholdedRelu", "it is not continuous")],
 )
 def test_a_hint(op: str, hint: str, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match=f"'the_node' \\({op}\\): this op \\({hint}"):
@@ -181,7 +175,7 @@ def test_an_attribute_that_a_rule_overlooks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever adds a rule cannot ignore an attribute by oversight."""
-    monkeypatch.setattr(lower, "RULES", {"Softmax": lambda call: call.value()})
-    load(saved(single("Softmax", ROW), tmp_path))
-    proto = single("Softmax", ROW, axis=0)
-    assert findings(proto, tmp_path) == [("node 'the_node' (Softmax)", "attribute axis")]
+    monkeypatch.setattr(lower, "RULES", {"Hardmax": lambda call: call.value()})
+    load(saved(single("Hardmax", ROW), tmp_path))
+    proto = single("Hardmax", ROW, axis=0)
+    assert findings(proto, tmp_path) == [("node 'the_node' (Hardmax)", "attribute axis")]

@@ -1,0 +1,48 @@
+"""Elementary functions of constants, as enclosures in ball arithmetic (arb, through python-flint)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from absint.frontends.onnx.values import FLOATS, Const, NotLoweredError, require
+
+MAX_IMAGES = 1 << 20
+"""How many entries are worth it."""
+
+
+def image(function: str, x: Const) -> Const:
+    """``function`` of every entry: "sigmoid", or the name of a method of ``flint.arb``.
+
+    Raises MalformedError where the result is not finite.
+    """
+    require(x.dtype in FLOATS, f"{function} of {x.dtype}")
+    if x.value.size > MAX_IMAGES:
+        raise NotLoweredError(f"{function} of {x.value.size} constants")
+    from flint import arb
+
+    flat = x.value.reshape(-1)
+    radii = np.zeros(flat.shape) if x.radius is None else x.radius.reshape(-1)
+    pairs = [
+        _rounded(_apply(function, arb(float(v), float(r))), arb)
+        for v, r in zip(flat, radii, strict=True)
+    ]
+    values, errors = (np.array(part, dtype=np.float64) for part in zip(*pairs, strict=True))
+    require(bool(np.isfinite(values + errors).all()), f"{function} of a constant is not finite")
+    radius = errors.reshape(x.shape) if errors.any() else None
+    return Const(values.reshape(x.shape), x.dtype, radius)
+
+
+def _apply(function: str, x: Any) -> Any:
+    return 1 / (1 + (-x).exp()) if function == "sigmoid" else getattr(x, function)()
+
+
+def _rounded(ball: Any, arb: Any) -> tuple[float, float]:
+    """The nearest float, and a bound of its distance from every point of the ball."""
+    value = float(ball.mid())
+    if not (math.isfinite(value) and ball.is_finite()):
+        return math.inf, 0.0
+    error = float((ball - arb(value)).abs_upper())
+    return value, 0.0 if error == 0 else math.nextafter(error, math.inf)

@@ -1,0 +1,62 @@
+"""Recognises SiLU and GELU written out as a product of x with a function of x."""
+
+from __future__ import annotations
+
+from absint.frontends.onnx import enclosure
+from absint.frontends.onnx.emit import Emitter
+from absint.frontends.onnx.values import Const, Var, number
+
+
+def gated(emit: Emitter, x: Var, y: Var) -> Var | None:
+    """``x * y`` as one node, where ``y`` is ``sigmoid(x)`` or ``1 + erf(a x)``; else None."""
+    node = emit.builder.nodes[y.node]
+    if node.op == "sigmoid":
+        base, slope, _ = emit.scaled(emit.operand(y))
+        if base.node == x.node and base.shape == x.shape == y.shape:
+            return silu(emit, x, slope)
+        return None
+    return _error_function(emit, x, y)
+
+
+def silu(emit: Emitter, x: Var, slope: Const | None) -> Var:
+    """``x sigmoid(slope x) = silu(slope x) / slope``."""
+    if slope is None:
+        return emit.add("silu", [x])
+    inner = emit.add("silu", [emit.scale(x, slope)])
+    return emit.scale(inner, enclosure.divide(number(1.0, x.dtype), slope))
+
+
+def _error_function(emit: Emitter, x: Var, y: Var) -> Var | None:
+    """``w x * v (1 + erf(a x))``, with scalar constants w and v (or none)."""
+    base, w, bias = emit.scaled(x)
+    if bias is not None:
+        base, w = x, None
+    inner, v, shift = emit.scaled(y)
+    if shift is None:
+        inner, one, shift = emit.scaled(inner)
+        if one is not None:
+            return None
+    elif v is not None:
+        return None
+    if shift is None or shift.common() != 1.0 or emit.builder.nodes[inner.node].op != "erf":
+        return None
+    source, a, offset = emit.scaled(emit.operand(inner))
+    if offset is not None or source.node != base.node or source.shape != x.shape:
+        return None
+    if y.shape != x.shape:
+        return None
+    return gelu(emit, base, a, [c for c in (w, v) if c is not None])
+
+
+def gelu(emit: Emitter, x: Var, a: Const | None, factors: list[Const]) -> Var:
+    """``x (1 + erf(a x))`` times the factors: with ``s = a sqrt(2)`` it is ``2/s gelu(s x)``.
+
+    So it is exact for the rounded ``1/sqrt(2)`` that a model stores.
+    """
+    root = enclosure.square_root(number(2.0, x.dtype))
+    s = root if a is None else enclosure.multiply(root, a)
+    inner = emit.add("gelu", [emit.scale(x, s)])
+    factor = enclosure.divide(number(2.0, x.dtype), s)
+    for other in factors:
+        factor = enclosure.multiply(factor, other)
+    return emit.scale(inner, factor)
