@@ -1,0 +1,1 @@
+"""Greedy decoding: networks that write tokens by argmax and read them back."""

@@ -1,0 +1,6 @@
+"""Block graphs: a network over whole sequences, taken apart into vectors of one position each."""
+
+from absint.ir.blocks.slots import slots_of
+from absint.ir.blocks.unroll import unroll
+
+__all__ = ["slots_of", "unroll"]
