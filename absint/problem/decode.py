@@ -8,13 +8,14 @@ the catastrophe is a Boolean combination of what the machines say at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from absint.problem.problem import ProblemError, Semantics
 
 Tokens = frozenset[int]
+Reads = Literal["prompt", "output"]
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,15 @@ class Machine:
     ``table[state][token]`` is the next state. A regular expression becomes one with labels 0 and 1.
     """
 
-    reads: Literal["prompt", "output"]
+    reads: Reads
     table: tuple[tuple[int, ...], ...]
     labels: tuple[int, ...]
+
+    def run(self, tokens: Iterable[int], state: int = 0) -> int:
+        """The state after reading ``tokens`` from ``state``."""
+        for token in tokens:
+            state = self.table[state][token]
+        return state
 
 
 @dataclass(frozen=True)
@@ -139,3 +146,25 @@ class DecodeProblem:
         """The tokens that may be emitted at ``step`` (from 0)."""
         own = self.allowed[step] if self.allowed else None
         return frozenset(range(len(self.vocabulary))) if own is None else own
+
+    def machines_of(self, reads: Reads) -> tuple[int, ...]:
+        """The indices of the machines that read the prompt, or the output, ascending."""
+        return tuple(i for i, machine in enumerate(self.machines) if machine.reads == reads)
+
+    def admits(self, cell: PromptCell, prompt: Sequence[int]) -> bool:
+        """Whether ``prompt`` is one of the cell's."""
+        fits = len(prompt) == len(cell.slots) and all(
+            token in slot for token, slot in zip(prompt, cell.slots, strict=True)
+        )
+        return fits and (cell.condition is None or self._holds(cell.condition, prompt, ()))
+
+    def catastrophic(self, prompt: Sequence[int], output: Sequence[int]) -> bool:
+        """Whether these two finished texts are the catastrophe."""
+        return self._holds(self.catastrophe, prompt, output)
+
+    def _holds(self, formula: Formula, prompt: Sequence[int], output: Sequence[int]) -> bool:
+        def says(index: int) -> int:
+            machine = self.machines[index]
+            return machine.labels[machine.run(prompt if machine.reads == "prompt" else output)]
+
+        return holds(formula, says)

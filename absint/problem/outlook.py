@@ -1,0 +1,171 @@
+"""Whether the catastrophe can still happen, seen from what the machines have read so far.
+
+The network plays no part: every token of a slot's set, and every token that may be emitted, is
+taken to be possible. So "no" is certain, and "yes" means that this alone does not rule it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from absint.problem.decode import (
+    All,
+    Atom,
+    DecodeProblem,
+    Formula,
+    Machine,
+    Not,
+    PromptCell,
+    Tokens,
+    holds,
+)
+
+MAX_JOINT = 2_000
+"""Joint states, or pairs of outcomes, beyond which each machine is followed on its own."""
+
+States = tuple[int, ...]
+Labels = dict[int, frozenset[int]]
+"""For each machine, the labels that it may end with."""
+
+
+def can_still_happen(
+    problem: DecodeProblem,
+    cell: PromptCell,
+    prompt_states: Sequence[int],
+    slots_read: int,
+    slot_sets: Sequence[Tokens],
+    output_states: Sequence[int],
+    steps_left: int,
+    ended: bool,
+) -> bool:
+    """``Outlook(problem).can_still_happen(...)``, for a single question."""
+    return Outlook(problem).can_still_happen(
+        cell, prompt_states, slots_read, slot_sets, output_states, steps_left, ended
+    )
+
+
+class Outlook:
+    """Answers for one problem; what the output may become is kept from question to question."""
+
+    def __init__(self, problem: DecodeProblem) -> None:
+        self.problem = problem
+        self.readers = problem.machines_of("prompt")
+        self.writers = problem.machines_of("output")
+        self.inputs = _After([problem.machines[i] for i in self.readers])
+        self.outputs = _After([problem.machines[i] for i in self.writers])
+        steps = [problem.emitted(step) for step in range(problem.steps)]
+        self.going = [self.outputs.classes(tokens - problem.stop) for tokens in steps]
+        self.ending = [self.outputs.classes(tokens & problem.stop) for tokens in steps]
+        self.known: dict[tuple[States, int], frozenset[States] | None] = {}
+
+    def can_still_happen(
+        self,
+        cell: PromptCell,
+        prompt_states: Sequence[int],
+        slots_read: int,
+        slot_sets: Sequence[Tokens],
+        output_states: Sequence[int],
+        steps_left: int,
+        ended: bool,
+    ) -> bool:
+        """False only where no prompt and no output of the rest is catastrophic.
+
+        ``prompt_states``: of ``problem.machines_of("prompt")``, in order, after the first
+        ``slots_read`` slots. ``slot_sets``: a set of tokens for each slot of the prompt, of which
+        those from ``slots_read`` on count. ``output_states``: of ``problem.machines_of("output")``,
+        after the ``problem.steps - steps_left`` tokens emitted so far. ``ended``: the last of these
+        was a stop token.
+
+        Raises ValueError: the numbers do not fit the problem.
+        """
+        steps, slots = self.problem.steps, len(cell.slots)
+        if len(slot_sets) != slots or not (0 <= slots_read <= slots and 0 <= steps_left <= steps):
+            raise ValueError("the slots or the steps are not those of the problem")
+        rest = [self.inputs.classes(tokens) for tokens in slot_sets[slots_read:]]
+        none: list[Tokens] = [frozenset()] * len(rest)
+        first = steps if ended else steps - steps_left
+        prompts = self.inputs.joint(tuple(prompt_states), rest, none)
+        texts = self._texts(tuple(output_states), first)
+        if prompts is not None and texts is not None and len(prompts) * len(texts) <= MAX_JOINT:
+            return any(self._happens(cell, p, t) for p in prompts for t in texts)
+        labels = dict(zip(self.readers, self.inputs.each(prompt_states, rest, none), strict=True))
+        ends = self.outputs.each(output_states, self.going[first:], self.ending[first:])
+        labels |= zip(self.writers, ends, strict=True)
+        return (cell.condition is None or may_hold(cell.condition, labels)) and may_hold(
+            self.problem.catastrophe, labels
+        )
+
+    def _texts(self, states: States, first: int) -> frozenset[States] | None:
+        key = (states, first)
+        if key not in self.known:
+            self.known[key] = self.outputs.joint(states, self.going[first:], self.ending[first:])
+        return self.known[key]
+
+    def _happens(self, cell: PromptCell, prompt: States, text: States) -> bool:
+        says = dict(zip(self.readers, prompt, strict=True))
+        says |= zip(self.writers, text, strict=True)
+        return (cell.condition is None or holds(cell.condition, says.__getitem__)) and holds(
+            self.problem.catastrophe, says.__getitem__
+        )
+
+
+def may_hold(formula: Formula, labels: Labels, value: bool = True) -> bool:
+    """False only where ``formula`` is not ``value`` for any labels out of ``labels``."""
+    if isinstance(formula, Atom):
+        possible = labels[formula.machine]
+        return bool(possible & formula.labels if value else possible - formula.labels)
+    if isinstance(formula, Not):
+        return may_hold(formula.of, labels, not value)
+    parts = (may_hold(part, labels, value) for part in formula.of)
+    return all(parts) if isinstance(formula, All) == value else any(parts)
+
+
+class _After:
+    """Machines that read one text together. Tokens that none of them tells apart are one class."""
+
+    def __init__(self, machines: Sequence[Machine]) -> None:
+        self.machines = machines
+        self.columns = [list(zip(*machine.table, strict=True)) for machine in machines]
+        self.class_of: dict[int, int] = {}
+        known: dict[tuple[States, ...], int] = {}
+        for token, column in enumerate(zip(*self.columns, strict=True)):
+            self.class_of[token] = known.setdefault(column, token)
+
+    def classes(self, tokens: Iterable[int]) -> Tokens:
+        """One token for each class that ``tokens`` meets (without machines, all are one class)."""
+        return frozenset(self.class_of.get(token, 0) for token in tokens)
+
+    def joint(
+        self, start: States, going: Sequence[Tokens], ending: Sequence[Tokens]
+    ) -> frozenset[States] | None:
+        """The joint labels at the end, or None where there are too many joint states.
+
+        ``going[i]`` are the tokens of step i after which the text goes on, ``ending[i]`` those that
+        end it there; after the last step it ends.
+        """
+        current, done = {start}, set[States]()
+        for go, end in zip(going, ending, strict=True):
+            done |= {self._next(state, token) for state in current for token in end}
+            current = {self._next(state, token) for state in current for token in go}
+            if len(current) + len(done) > MAX_JOINT:
+                return None
+        return frozenset(self._labels(state) for state in done | current)
+
+    def each(
+        self, start: Sequence[int], going: Sequence[Tokens], ending: Sequence[Tokens]
+    ) -> list[frozenset[int]]:
+        """The labels of each machine on its own."""
+        result = []
+        for machine, state in zip(self.machines, start, strict=True):
+            current, done = {state}, set[int]()
+            for go, end in zip(going, ending, strict=True):
+                done |= {machine.table[q][token] for q in current for token in end}
+                current = {machine.table[q][token] for q in current for token in go}
+            result.append(frozenset(machine.labels[q] for q in done | current))
+        return result
+
+    def _next(self, state: States, token: int) -> States:
+        return tuple(column[token][q] for column, q in zip(self.columns, state, strict=True))
+
+    def _labels(self, state: States) -> States:
+        return tuple(m.labels[q] for m, q in zip(self.machines, state, strict=True))
