@@ -1,0 +1,76 @@
+"""From a module to the functional form that the lowering reads."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from absint.problem.errors import InputError, Unsupported, UnsupportedError
+
+_DATA_DEPENDENT = (
+    "the module branches or loops on values that depend on its input; take a fixed number of steps,"
+    " or write the choice with torch.where"
+)
+
+
+def export(module: Any, arguments: Sequence[Any]) -> Any:
+    """``module`` as a ``torch.export.ExportedProgram`` in which composite ops stay whole.
+
+    Raises:
+        UnsupportedError: the module's control flow depends on data.
+        InputError: the module cannot be exported for another reason.
+    """
+    import torch
+
+    was_training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        with torch.no_grad(), _quiet():
+            return functional(torch.export.export(module, tuple(arguments)))
+    except Exception as error:  # torch.export raises what the module's code raises, too
+        if type(error).__name__ == "GuardOnDataDependentSymNode":
+            found = [Unsupported(_place(error), "control flow on data", _DATA_DEPENDENT)]
+            raise UnsupportedError(found) from error
+        raise InputError(f"PyTorch cannot export the module: {_line(error)}") from error
+    finally:
+        for part in was_training:
+            part.train()
+
+
+def functional(program: Any) -> Any:
+    """``program`` without in-place ops and views of them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return program.run_decompositions({})
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """PyTorch prints graphs and warnings where an export fails; the error says what counts."""
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx", "torch._dynamo")]
+    before = [logger.level for logger in loggers]
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, before, strict=True):
+                logger.setLevel(level)
+
+
+def _place(error: Exception) -> str:
+    """The line of the user's code that PyTorch names, if it names one."""
+    lines = str(error).splitlines()
+    code = [line.strip() for line in lines if line.strip().startswith(("File ", "code:"))]
+    return code[-1] if code else "module"
+
+
+def _line(error: Exception) -> str:
+    text = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {text.strip()[:300]}"
