@@ -1,16 +1,14 @@
-"""Bounds over products of token sets: exact tables, and attention as a linear-fractional programme.
+"""A head of attention over products of token sets, as a linear-fractional programme.
 
-What depends on one position's token alone is a table with a row for each token; over a set of
-tokens it has exactly that many values, and a linear bound over a product of sets is concretised
-exactly, position by position. A head of attention is a mean ``sum_p w_p v_p / sum_p w_p`` whose
-weights ``w_p = exp(score)`` and values ``v_p`` both come from the token at p. Its largest value over
-a product of choices is found by Dinkelbach's iteration (Dinkelbach 1967, "On nonlinear fractional
-programming"): with ``F(r) = sum_p max over choices of w_p (v_p - r)``, the maximum is the root of F,
-and the ratio that F's choice at r attains is a better r, until r no longer grows.
+A head is a mean ``sum_p w_p v_p / sum_p w_p`` whose weights are ``exp(score)``. Its largest value
+over independent choices at the positions is found by Dinkelbach's iteration (Dinkelbach 1967, "On
+nonlinear fractional programming"): with ``F(r) = sum_p max over p's choices of w_p (v_p - r)`` the
+maximum is the root of F, and the ratio that F's choice at r attains is a better r, until r no
+longer grows.
 
 ``xp`` is an array namespace, numpy or torch. The iteration only *chooses*; the value is recomputed
-from the choice, so that the caller may choose without gradients and differentiate the value: it is
-a maximum over finitely many ratios, whose gradient is that of the ratio attained.
+from the choice, so that it can be differentiated: it is a maximum over finitely many ratios, whose
+gradient is that of the ratio attained. Nothing here is sound in rounding.
 """
 
 from __future__ import annotations
@@ -20,7 +18,12 @@ from typing import Any
 from absint.domains.arrays import Array
 
 ROUNDS = 60
-"""Dinkelbach converges superlinearly, in about five rounds; this many would be a defect."""
+"""Dinkelbach converges superlinearly, in about five rounds; roundings can make it linger."""
+
+
+def still(x: Array) -> Array:
+    """``x``, out of the reach of gradients."""
+    return x.detach() if hasattr(x, "detach") else x
 
 
 def mean(weights: Array, values: Array, xp: Any) -> Array:
@@ -28,40 +31,41 @@ def mean(weights: Array, values: Array, xp: Any) -> Array:
     return xp.sum(weights * values, axis=-1) / xp.sum(weights, axis=-1)
 
 
-def choose_weights(low: Array, high: Array, values: Array, xp: Any) -> Array:
-    """Weights in [low, high] that make the mean of ``values`` largest: (..., positions).
+def largest_mean(low: Array, high: Array, values: Array, xp: Any) -> Array:
+    """The largest mean of ``values`` for weights in [low, high]: (..., positions) to (...).
 
-    ``low`` is at least 0 and its sum positive. The best weights are ``high`` where the value is
-    above the mean that results and ``low`` elsewhere.
+    ``low`` is at least 0 and its sum is positive. The best weights are ``high`` where the value is
+    above the mean that results, and ``low`` elsewhere.
     """
-    weights = low + xp.zeros_like(values)
-    best = mean(weights, values, xp)
+    least, most, fixed = still(low), still(high), still(values)
+    above = fixed > mean(least + xp.zeros_like(fixed), fixed, xp)[..., None]
+    best = -xp.inf
     for _ in range(ROUNDS):
-        weights = xp.where(values > best[..., None], high, low)
-        ratio = mean(weights, values, xp)
+        ratio = mean(xp.where(above, most, least), fixed, xp)
         if not bool(xp.any(ratio > best)):
             break
-        best = xp.maximum(ratio, best)
-    return weights
+        best = ratio
+        above = fixed > best[..., None]
+    return mean(xp.where(above, high, low), values, xp)
 
 
-def choose_tokens(weights: Array, values: Array, allowed: Array, xp: Any) -> Array:
-    """The token of each position that makes the weighted mean largest: (..., positions) indices.
+def largest_mean_of_tokens(weights: Array, values: Array, allowed: Array, xp: Any) -> Array:
+    """The largest mean over a choice of token at each position: (..., positions, tokens) to (...).
 
-    ``weights`` (positive) and ``values`` are (..., positions, tokens); ``allowed`` broadcasts to
-    them and is True for the tokens in each position's set, of which there is at least one.
+    ``weights`` (positive) and ``values`` of each token; ``allowed`` broadcasts to them and is True
+    for the tokens in a position's set, of which there is at least one.
     """
-    best = xp.min(xp.where(allowed, values, xp.max(values)), axis=-1)
-    best = xp.min(best, axis=-1)
-    chosen = None
+    share, fixed = still(weights), still(values)
+    chosen = xp.argmax(xp.where(allowed, fixed, -xp.inf), axis=-1)
+    best = -xp.inf
     for _ in range(ROUNDS):
-        gain = xp.where(allowed, weights * (values - best[..., None, None]), -xp.inf)
+        ratio = mean(pick(share, chosen, xp), pick(fixed, chosen, xp), xp)
+        if not bool(xp.any(ratio > best)):
+            break
+        best = ratio
+        gain = xp.where(allowed, share * (fixed - best[..., None, None]), -xp.inf)
         chosen = xp.argmax(gain, axis=-1)
-        ratio = mean(pick(weights, chosen, xp), pick(values, chosen, xp), xp)
-        if not bool(xp.any(ratio > best)):
-            break
-        best = xp.maximum(ratio, best)
-    return chosen
+    return mean(pick(weights, chosen, xp), pick(values, chosen, xp), xp)
 
 
 def pick(table: Array, chosen: Array, xp: Any) -> Array:
