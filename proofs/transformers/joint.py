@@ -1,15 +1,143 @@
-"""Ops that mix several variable values: rigorous interval images."""
+"""Ops that mix several variable values: rigorous interval images. Derivation: docs/rigor.md."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from absint.ir import Node
-from absint.proofs.transformers.affine import Interval
+from absint.proofs.arithmetic import FloatArray, down, up, without_subnormals
+from absint.proofs.transformers import normalize, products, softmax
 
-JOINT_OPS: frozenset[str] = frozenset()
+Interval = tuple[FloatArray, FloatArray]
 
 
 def interval(node: Node, xs: Sequence[Interval]) -> Interval:
-    """Bounds of the node's value over the operands' intervals, each (batch, *shape)."""
-    raise KeyError(node.op)
+    """Bounds of the node's value over the operands' intervals, each (batch, *shape).
+
+    Where the value is not ``defined``, they bound it at the points where it has one.
+    """
+    with np.errstate(all="ignore"):
+        return _RULES[node.op](node, [without_subnormals(*x) for x in xs])
+
+
+def defined(node: Node, xs: Sequence[Interval]) -> NDArray[np.bool_]:
+    """(batch,): whether the node has a value wherever its operands lie in their intervals.
+
+    An embedding has none outside its table, a normalisation none where it divides by zero. Nothing
+    may be concluded of a batch entry for which this is false, whatever later bounds say.
+    """
+    with np.errstate(all="ignore"):
+        if node.op == "embedding":
+            _, _, known = _rows(node, xs[0])
+            inside: NDArray[np.bool_] = np.all(known.reshape((known.shape[0], -1)), axis=1)
+            return inside
+        if node.op == "normalize":
+            return normalize.defined(node, without_subnormals(*xs[0]))
+    return np.ones(xs[0][0].shape[0], dtype=bool)
+
+
+def _rows(
+    node: Node, ids: Interval
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """First and last row of the table that the ids select, and whether both exist: (batch, *S)."""
+    first, last = np.ceil(ids[0]), np.floor(ids[1])
+    count = node.consts["weight"].value.shape[0]
+    inside = (first >= 0) & (first <= last) & (last < count)
+    return (
+        np.where(inside, first, 0).astype(np.int64),
+        np.where(inside, last, 0).astype(np.int64),
+        inside,
+    )
+
+
+def _embedding(node: Node, xs: Sequence[Interval]) -> Interval:
+    """The hull of the rows; nothing where an id may be outside the table."""
+    first, last, inside = _rows(node, xs[0])
+    table = node.consts["weight"]
+    low = high = table.value
+    if table.radius is not None:
+        low, high = down(low - table.radius), up(high + table.radius)
+    count = low.shape[0]
+    codes, places = np.unique(first * count + last, return_inverse=True)
+    spans = [slice(code // count, code % count + 1) for code in codes.tolist()]
+    lower = np.stack([low[span].min(axis=0) for span in spans])[places.reshape(first.shape)]
+    upper = np.stack([high[span].max(axis=0) for span in spans])[places.reshape(first.shape)]
+    known = inside[..., None]
+    return np.where(known, lower, -np.inf), np.where(known, upper, np.inf)
+
+
+def _aligned(x: Interval, rank: int) -> Interval:
+    """(batch, *shape) with ones after the batch axis, so that it broadcasts to ``rank`` axes."""
+    shape = (x[0].shape[0], *(1,) * (rank + 1 - x[0].ndim), *x[0].shape[1:])
+    return x[0].reshape(shape), x[1].reshape(shape)
+
+
+def _mul(node: Node, xs: Sequence[Interval]) -> Interval:
+    rank = len(node.shape)
+    return products.product(_aligned(xs[0], rank), _aligned(xs[1], rank))
+
+
+def _matmul(node: Node, xs: Sequence[Interval]) -> Interval:
+    rank = len(node.shape)
+    return products.matmul(_aligned(xs[0], rank), _aligned(xs[1], rank))
+
+
+def _softmax(node: Node, xs: Sequence[Interval]) -> Interval:
+    takes = np.ones(node.shape, dtype=bool)
+    if "mask" in node.consts:
+        takes = node.consts["mask"].value == 1
+    return softmax.softmax(xs[0], takes)
+
+
+def _normalize(node: Node, xs: Sequence[Interval]) -> Interval:
+    return normalize.interval(node, xs[0])
+
+
+def _attend(node: Node, xs: Sequence[Interval]) -> Interval:
+    """Each score and each value anywhere in its interval, independently."""
+    heads, shared = node.integer("heads"), node.integer("kv_heads")
+    count = (len(xs) - 1) // 2
+    query = _split(xs[:1], shared, heads // shared)[..., 0]
+    keys = _split(xs[1 : count + 1], shared, 1).swapaxes(-1, -2)
+    values = _split(xs[count + 1 :], shared, 1)
+    scores = products.dot((query[0][..., None, :], query[1][..., None, :]), (keys[0], keys[1]))
+    scale = without_subnormals(*(np.array(node.number("scale")) for _ in range(2)))
+    lower, upper = softmax.mean(products.product(scores, scale), (values[0], values[1]))
+    batch = lower.shape[0]
+    return lower.reshape((batch, *node.shape)), upper.reshape((batch, *node.shape))
+
+
+def _split(xs: Sequence[Interval], shared: int, each: int) -> FloatArray:
+    """(2, batch, kv_heads, heads of each, size of a head, operands): lower and upper ends."""
+    stacked = np.stack([np.stack(x) for x in xs], axis=-1)
+    parts: FloatArray = stacked.reshape((*stacked.shape[:2], shared, each, -1, len(xs)))
+    return parts
+
+
+def _argmax(node: Node, xs: Sequence[Interval]) -> Interval:
+    """The first and the last entry that no other is sure to beat; the lowest of equals wins."""
+    lower = np.where(np.isnan(xs[0][0]), -np.inf, xs[0][0])
+    upper = np.where(np.isnan(xs[0][1]), np.inf, xs[0][1])
+    none = np.full_like(lower[..., :1], -np.inf)
+    before = np.maximum.accumulate(lower[..., :-1], axis=-1)
+    after = np.flip(np.maximum.accumulate(np.flip(lower[..., 1:], -1), axis=-1), -1)
+    beaten_by = np.concatenate([none, before], -1), np.concatenate([after, none], -1)
+    first = np.arange(lower.shape[-1]) == 0
+    wins = ((upper > beaten_by[0]) | first) & (upper >= beaten_by[1])
+    last = lower.shape[-1] - 1 - np.flip(wins, -1).argmax(axis=-1)
+    return wins.argmax(axis=-1).astype(np.float64), last.astype(np.float64)
+
+
+_RULES: dict[str, Callable[[Node, Sequence[Interval]], Interval]] = {
+    "embedding": _embedding,
+    "mul": _mul,
+    "matmul": _matmul,
+    "softmax": _softmax,
+    "normalize": _normalize,
+    "attend": _attend,
+    "argmax": _argmax,
+}
+JOINT_OPS: frozenset[str] = frozenset(_RULES)
