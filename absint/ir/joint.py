@@ -30,6 +30,10 @@ class JointRule(ABC):
     def value(self, node: Node, xs: Sequence[Array], weight: Array, xp: Any) -> Array:
         """The output, (batch, *shape)."""
 
+    @abstractmethod
+    def vjp(self, node: Node, xs: Sequence[Array], c: Array, weight: Array, xp: Any) -> list[Array]:
+        """The gradient of ``c . y``, with c (batch, *shape), by each operand."""
+
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
@@ -54,6 +58,9 @@ class Embedding(JointRule):
     def value(self, node: Node, xs: Sequence[Array], weight: Array, xp: Any) -> Array:
         return weight[xp.astype(xs[0], xp.int64)]
 
+    def vjp(self, node: Node, xs: Sequence[Array], c: Array, weight: Array, xp: Any) -> list[Array]:
+        return [xp.zeros_like(xs[0])]
+
 
 class Mul(JointRule):
     """The elementwise product of two operands that broadcast."""
@@ -65,10 +72,29 @@ class Mul(JointRule):
         first, second = (aligned(x, len(node.shape)) for x in xs)
         return first * second
 
+    def vjp(self, node: Node, xs: Sequence[Array], c: Array, weight: Array, xp: Any) -> list[Array]:
+        a, b = (aligned(x, len(node.shape)) for x in xs)
+        return [folded(part, x, xp) for part, x in zip((c * b, c * a), node.in_shapes, strict=True)]
+
 
 def aligned(x: Array, rank: int) -> Array:
     """(batch, *shape) with ones after the batch axis, so that it broadcasts to ``rank`` axes."""
     return x.reshape((x.shape[0], *(1,) * (rank + 1 - x.ndim), *x.shape[1:]))
+
+
+def folded(x: Array, shape: Shape, xp: Any, lead: int = 1) -> Array:
+    """(*lead, *full) summed to (*lead, *shape): the adjoint of broadcasting ``shape`` to ``full``.
+
+    ``lead`` is how many axes stand before those that were broadcast.
+    """
+    missing = x.ndim - lead - len(shape)
+    axes = [
+        lead + i
+        for i, size in enumerate(x.shape[lead:])
+        if i < missing or shape[i - missing] != size
+    ]
+    total = xp.sum(x, axis=tuple(axes), keepdims=True) if axes else x
+    return total.reshape((*x.shape[:lead], *shape))
 
 
 class MatMul(JointRule):
@@ -83,6 +109,11 @@ class MatMul(JointRule):
     def value(self, node: Node, xs: Sequence[Array], weight: Array, xp: Any) -> Array:
         a, b = (aligned(x, len(node.shape)) for x in xs)
         return a @ b
+
+    def vjp(self, node: Node, xs: Sequence[Array], c: Array, weight: Array, xp: Any) -> list[Array]:
+        a, b = (aligned(x, len(node.shape)) for x in xs)
+        parts = c @ xp.matrix_transpose(b), xp.matrix_transpose(a) @ c
+        return [folded(part, x, xp) for part, x in zip(parts, node.in_shapes, strict=True)]
 
 
 class Softmax(JointRule):
@@ -106,6 +137,10 @@ class Softmax(JointRule):
         e = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
         return e / xp.sum(e, axis=-1, keepdims=True)
 
+    def vjp(self, node: Node, xs: Sequence[Array], c: Array, weight: Array, xp: Any) -> list[Array]:
+        y = self.value(node, xs, weight, xp)
+        return [y * (c - xp.sum(c * y, axis=-1, keepdims=True))]
+
 
 class Normalize(JointRule):
     """``(x - c mean) / sqrt(mean((x - c mean)^2) + epsilon)`` over the last ``axes`` axes."""
@@ -118,11 +153,24 @@ class Normalize(JointRule):
         return x
 
     def value(self, node: Node, xs: Sequence[Array], weight: Array, xp: Any) -> Array:
-        x, axes = xs[0], tuple(range(-node.integer("axes"), 0))
+        centred, root = self._parts(node, xs[0], xp)
+        return centred / root
+
+    @staticmethod
+    def _parts(node: Node, x: Array, xp: Any) -> tuple[Array, Array]:
+        axes = tuple(range(-node.integer("axes"), 0))
         if node.integer("centered"):
             x = x - xp.mean(x, axis=axes, keepdims=True)
-        square = xp.mean(x * x, axis=axes, keepdims=True)
-        return x / xp.sqrt(square + node.number("epsilon"))
+        return x, xp.sqrt(xp.mean(x * x, axis=axes, keepdims=True) + node.number("epsilon"))
+
+    def vjp(self, node: Node, xs: Sequence[Array], c: Array, weight: Array, xp: Any) -> list[Array]:
+        axes = tuple(range(-node.integer("axes"), 0))
+        centred, root = self._parts(node, xs[0], xp)
+        y = centred / root
+        part = (c - y * xp.mean(c * y, axis=axes, keepdims=True)) / root
+        if node.integer("centered"):
+            part = part - xp.mean(part, axis=axes, keepdims=True)
+        return [part]
 
 
 class Attend(JointRule):
@@ -150,16 +198,44 @@ class Attend(JointRule):
         middle = (len(xs) - 1) // 2 + 1
         return xs[1:middle], xs[middle:]
 
-    def value(self, node: Node, xs: Sequence[Array], weight: Array, xp: Any) -> Array:
+    def split(self, node: Node, xs: Sequence[Array], xp: Any) -> tuple[Array, Array, Array]:
+        """Queries (batch, kv_heads, heads a kv_head, dk), keys (batch, m, kv_heads, dk), values
+        (batch, m, kv_heads, dv)."""
         heads, shared = node.integer("heads"), node.integer("kv_heads")
         keys, values = (xp.stack(list(part), axis=1) for part in self._halves(xs))
         batch, count = keys.shape[:2]
         q = xs[0].reshape((batch, shared, heads // shared, -1))
-        keys, values = (x.reshape((batch, count, shared, -1)) for x in (keys, values))
+        return (
+            q,
+            keys.reshape((batch, count, shared, -1)),
+            values.reshape((batch, count, shared, -1)),
+        )
+
+    def _shares(self, node: Node, q: Array, keys: Array, xp: Any) -> Array:
+        """The softmax of the scores, (batch, kv_heads, heads a kv_head, m)."""
         scores = node.number("scale") * xp.einsum("bghd,bmgd->bghm", q, keys)
         e = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
-        share = e / xp.sum(e, axis=-1, keepdims=True)
-        return xp.einsum("bghm,bmgd->bghd", share, values).reshape((batch, *node.shape))
+        return e / xp.sum(e, axis=-1, keepdims=True)
+
+    def value(self, node: Node, xs: Sequence[Array], weight: Array, xp: Any) -> Array:
+        q, keys, values = self.split(node, xs, xp)
+        y = xp.einsum("bghm,bmgd->bghd", self._shares(node, q, keys, xp), values)
+        return y.reshape((y.shape[0], *node.shape))
+
+    def vjp(self, node: Node, xs: Sequence[Array], c: Array, weight: Array, xp: Any) -> list[Array]:
+        q, keys, values = self.split(node, xs, xp)
+        shares = self._shares(node, q, keys, xp)
+        c = c.reshape((*q.shape[:3], -1))
+        by_share = xp.einsum("bghd,bmgd->bghm", c, values)
+        mean = xp.sum(by_share * shares, axis=-1, keepdims=True)
+        by_score = node.number("scale") * shares * (by_share - mean)
+        parts = (
+            xp.einsum("bghm,bmgd->bghd", by_score, keys)[:, None],
+            xp.einsum("bghm,bghd->bmgd", by_score, q),
+            xp.einsum("bghm,bghd->bmgd", shares, c),
+        )
+        flat = [part.reshape((*part.shape[:2], -1)) for part in parts]
+        return [part[:, i] for part in flat for i in range(part.shape[1])]
 
 
 class ArgMax(JointRule):
@@ -172,3 +248,6 @@ class ArgMax(JointRule):
 
     def value(self, node: Node, xs: Sequence[Array], weight: Array, xp: Any) -> Array:
         return xp.astype(xp.argmax(xs[0], axis=-1), xs[0].dtype)
+
+    def vjp(self, node: Node, xs: Sequence[Array], c: Array, weight: Array, xp: Any) -> list[Array]:
+        return [xp.zeros_like(xs[0])]

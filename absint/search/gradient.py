@@ -45,11 +45,13 @@ def row_gradient(
             gradient[:, places[position]] += c.reshape((c.shape[0], -1))
             continue
         op = OPS[node.op]
+        weight = arrays.load(node.consts["weight"].value) if "weight" in node.consts else None
         if op.univariate is not None:
             parts = [c * op.univariate.derivative(node, values[node.inputs[0]], xp)]
+        elif op.joint is not None:
+            parts = op.joint.vjp(node, [values[i] for i in node.inputs], c, weight, xp)
         else:
             assert op.affine is not None
-            weight = arrays.load(node.consts["weight"].value) if "weight" in node.consts else None
             parts = op.affine.backward(node, c, weight, xp)
         for operand, part in zip(node.inputs, parts, strict=True):
             pending[operand] = pending[operand] + part if operand in pending else part
