@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+
+import numpy as np
 
 from absint.domains.arrays import Array, Arrays
 from absint.ir import OPS, Node, PiecewiseLinear
+from absint.ir.pieces import defined, inner_extrema
 
 Interval = tuple[Array, Array]
 """(lower, upper), each (batch, *shape)."""
@@ -15,7 +19,7 @@ def transform(node: Node, xs: Sequence[Interval], arrays: Arrays) -> Interval:
     """Bounds of one node's values from those of its operands (unsound in rounding)."""
     op = OPS[node.op]
     if op.univariate is not None:
-        return _univariate(node, xs[0], arrays)
+        return univariate_image(node, xs[0], arrays)
     return affine(node, xs, arrays)
 
 
@@ -53,16 +57,23 @@ def deviation(node: Node, xs: Sequence[Interval], arrays: Arrays) -> Array | Non
     return total + arrays.load(radii["bias"]) if "bias" in radii else total
 
 
-def _univariate(node: Node, x: Interval, arrays: Arrays) -> Interval:
-    """End points and knots: exact for piecewise linear and for monotone functions."""
+def univariate_image(node: Node, x: Interval, arrays: Arrays) -> Interval:
+    """Ends, knots and extrema; no bounds where the function is not defined on all of ``x``."""
     univariate, xp = OPS[node.op].univariate, arrays.xp
     assert univariate is not None
     facts = univariate.facts(node)
-    low, high = (univariate.value(node, end, xp) for end in x)
-    lower, upper = xp.minimum(low, high), xp.maximum(low, high)
-    if isinstance(facts, PiecewiseLinear):
-        for knot, value in zip(facts.knots, facts.values, strict=True):
-            inside = (x[0] < knot) & (x[1] > knot)
-            lower = xp.where(inside & (lower > value), value, lower)
-            upper = xp.where(inside & (upper < value), value, upper)
-    return lower, upper
+    with np.errstate(all="ignore"):
+        low, high = (univariate.value(node, end, xp) for end in x)
+        lower, upper = xp.minimum(low, high), xp.maximum(low, high)
+        if isinstance(facts, PiecewiseLinear):
+            for knot, value in zip(facts.knots, facts.values, strict=True):
+                inside = (x[0] < knot) & (x[1] > knot)
+                lower = xp.where(inside & (lower > value), value, lower)
+                upper = xp.where(inside & (upper < value), value, upper)
+            return lower, upper
+        for inside, point in inner_extrema(facts, *x, xp):
+            value = univariate.value(node, point + xp.zeros_like(lower), xp)
+            lower = xp.where(inside, xp.minimum(lower, value), lower)
+            upper = xp.where(inside, xp.maximum(upper, value), upper)
+        known = defined(facts, *x)
+    return xp.where(known, lower, -math.inf), xp.where(known, upper, math.inf)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from absint.domains.arrays import Array, Arrays
-from absint.domains.interval import Interval
-from absint.ir import OPS, Node, PiecewiseLinear, SShaped
+from absint.domains.interval import Interval, univariate_image
+from absint.ir import OPS, Curved, Node, PiecewiseLinear, Wave
+from absint.ir.pieces import boxed, defined, pieces, touching
 from absint.ir.slopes import default_slopes
 
 
@@ -29,16 +33,20 @@ class Relaxation:
 
 
 def relax(node: Node, x: Interval, arrays: Arrays) -> Relaxation:
-    """The default relaxation of ``node``'s function over ``x`` (arrays of (batch, *shape))."""
-    lower_slope, upper_slope = default_slopes(node, *x, arrays.xp)
-    lower_offset = -_largest_gap(node, x, lower_slope, -1, arrays)
-    upper_offset = _largest_gap(node, x, upper_slope, 1, arrays)
-    return Relaxation(
-        (upper_slope + lower_slope) / 2,
-        (upper_slope - lower_slope) / 2,
-        (upper_offset + lower_offset) / 2,
-        (upper_offset - lower_offset) / 2,
-    )
+    """The default relaxation of ``node``'s function over ``x`` (arrays of (batch, *shape)).
+
+    Where the function is not defined on all of ``x``, the lines are not finite.
+    """
+    with np.errstate(all="ignore"):
+        lower_slope, upper_slope = default_slopes(node, *x, arrays.xp)
+        lower_offset = -_largest_gap(node, x, lower_slope, -1, arrays)
+        upper_offset = _largest_gap(node, x, upper_slope, 1, arrays)
+        return Relaxation(
+            (upper_slope + lower_slope) / 2,
+            (upper_slope - lower_slope) / 2,
+            (upper_offset + lower_offset) / 2,
+            (upper_offset - lower_offset) / 2,
+        )
 
 
 def _largest_gap(node: Node, x: Interval, slope: Array, sign: int, arrays: Arrays) -> Array:
@@ -52,8 +60,18 @@ def _largest_gap(node: Node, x: Interval, slope: Array, sign: int, arrays: Array
         for knot, value in zip(facts.knots, facts.values, strict=True):
             inside = (x[0] < knot) & (x[1] > knot)
             gap = xp.where(inside, xp.maximum(gap, sign * (value - slope * knot)), gap)
-    if isinstance(facts, SShaped):
-        point = sign * facts.tangent(slope, xp)
-        touch = sign * (univariate.value(node, point, xp) - slope * point)
-        gap = xp.where((x[0] < point) & (x[1] > point), xp.maximum(gap, touch), gap)
-    return gap
+    if isinstance(facts, PiecewiseLinear):
+        return gap
+    if isinstance(facts, Curved | Wave):
+        for piece in pieces(facts, *x, xp):
+            points = [piece.low]  # a piece's upper end is the next one's lower end, or the last
+            if piece.convex is not (sign > 0):
+                points.append(touching(node, slope, piece, xp))
+            for point in points:
+                touch = sign * (univariate.value(node, point, xp) - slope * point)
+                gap = xp.where(piece.low <= piece.high, xp.maximum(gap, touch), gap)
+    if not isinstance(facts, Curved):
+        top = univariate_image(node, x, arrays)[1 if sign > 0 else 0]
+        box = xp.maximum(*(sign * (top - slope * end) for end in x))
+        gap = xp.where(boxed(facts, *x, xp), box, gap)
+    return xp.where(defined(facts, *x), gap, math.inf)

@@ -7,6 +7,7 @@ Written with plain loops over numbers, and nothing taken from the IR's array rul
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -64,7 +65,7 @@ def ball(value: Number) -> Any:
 
 
 def is_rational(graph: Graph) -> bool:
-    return not any(node.op in ("sigmoid", "tanh") for node in graph.nodes)
+    return not any(node.op in FUNCTIONS and node.op not in RATIONAL for node in graph.nodes)
 
 
 def evaluate(graph: Graph, x: Sequence[Fraction], pick: Pick = centre) -> list[Numbers]:
@@ -187,6 +188,43 @@ def _largest(x: Number, y: Number) -> Number:
     return max(x, y)
 
 
+def _elu(node: Node, x: Number) -> Number:
+    return x if x > 0 else _times(Fraction(node.number("alpha")), x.expm1())
+
+
+def _gelu_tanh(node: Node, x: Number) -> Number:
+    u = (2 / flint.arb.pi()).sqrt() * (x + ball(Fraction(44715, 10**6)) * x**3)
+    return x / (1 + (-2 * u).exp())
+
+
+def _mish(node: Node, x: Number) -> Number:
+    return x * x.exp().log1p().tanh()
+
+
+def _hard_swish(node: Node, x: Number) -> Number:
+    return x * _clip_to(x + 3, 0, 6) / 6
+
+
+def _clip_to(x: Number, lower: int, upper: int) -> Number:
+    return -_largest(-_largest(x, _like(x, Fraction(lower))), -_like(x, Fraction(upper)))
+
+
+def _sign(node: Node, x: Number) -> Number:
+    return x.sgn() if isinstance(x, flint.arb) else Fraction((x > 0) - (x < 0))
+
+
+def _floor(node: Node, x: Number) -> Number:
+    return x.floor() if isinstance(x, flint.arb) else Fraction(math.floor(x))
+
+
+def _round(node: Node, x: Number) -> Number:
+    """Half to even; of a ball, both integers at a tie."""
+    if isinstance(x, flint.arb):
+        half = flint.arb(1) / 2
+        return (x + half).floor().union((x - half).ceil())
+    return Fraction(round(x))
+
+
 FUNCTIONS: dict[str, Callable[[Node, Number], Number]] = {
     "relu": lambda node, x: _leaky(node, x, Fraction(0)),
     "leaky_relu": _leaky,
@@ -194,8 +232,31 @@ FUNCTIONS: dict[str, Callable[[Node, Number], Number]] = {
     "clip": _clip,
     "sigmoid": lambda node, x: 1 / (1 + (-x).exp()),
     "tanh": lambda node, x: x.tanh(),
+    "erf": lambda node, x: x.erf(),
+    "exp": lambda node, x: x.exp(),
+    "log": lambda node, x: x.log(),
+    "sqrt": lambda node, x: x.sqrt(),
+    "reciprocal": lambda node, x: 1 / x,
+    "power": lambda node, x: x ** node.integer("exponent"),
+    "sin": lambda node, x: x.sin(),
+    "cos": lambda node, x: x.cos(),
+    "gelu": lambda node, x: x * (-x / flint.arb(2).sqrt()).erfc() / 2,
+    "gelu_tanh": _gelu_tanh,
+    "silu": lambda node, x: x / (1 + (-x).exp()),
+    "mish": _mish,
+    "softplus": lambda node, x: x.exp().log1p(),
+    "elu": _elu,
+    "hard_swish": _hard_swish,
+    "sign": _sign,
+    "floor": _floor,
+    "round": _round,
 }
 """Elementwise functions of one number."""
+RATIONAL = frozenset(
+    {"relu", "leaky_relu", "abs", "clip", "hard_swish", "reciprocal", "power"}
+    | {"sign", "floor", "round"}
+)
+"""Those of rational values."""
 KNOTS: dict[str, Callable[[Node], list[Fraction]]] = {
     "relu": lambda node: [Fraction(0)],
     "leaky_relu": lambda node: [Fraction(0)],

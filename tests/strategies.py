@@ -16,14 +16,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from absint.ir import OPS, Constant, Graph, GraphBuilder
+from absint.ir.smooth import ROWS
 from absint.problem import Box, Cell, Problem, Semantics, constraint
 
 FloatArray = NDArray[np.float64]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Shape = tuple[int, ...]
 
-PIECEWISE_OPS = frozenset(OPS) - {"input", "sigmoid", "tanh"}
-ALL_OPS = frozenset(OPS) - {"input"}
+PIECEWISE_OPS = frozenset(name for name, op in OPS.items() if op.affine is not None) | {
+    *("relu", "leaky_relu", "abs", "clip")
+}
+ALL_OPS = PIECEWISE_OPS | frozenset(name for name, op in OPS.items() if op.univariate is not None)
+STABLE_OPS = PIECEWISE_OPS | {"sigmoid", "tanh"}
+"""Whose bounds move little where their operand's do."""
 
 SUBNORMAL = 2.0**-1060
 
@@ -170,6 +175,15 @@ def _clip(s: _Sketch) -> int:
     return s.builder.add("clip", [s.node()], attrs=attrs)
 
 
+def _elu(s: _Sketch) -> int:
+    alpha = s.draw(st.sampled_from([1.0, 0.25, 1.7, -0.5, 0.0]))
+    return s.builder.add("elu", [s.node()], attrs={"alpha": alpha})
+
+
+def _power(s: _Sketch) -> int:
+    return s.builder.add("power", [s.node()], attrs={"exponent": s.draw(st.integers(2, 5))})
+
+
 def _plain(op: str) -> Callable[[_Sketch], int]:
     return lambda s: s.builder.add(op, [s.node()])
 
@@ -184,7 +198,9 @@ BUILDERS: dict[str, Callable[[_Sketch], int]] = {
     "concat": _concat,
     "leaky_relu": _leaky_relu,
     "clip": _clip,
-    **{op: _plain(op) for op in ("relu", "abs", "sigmoid", "tanh")},
+    "elu": _elu,
+    "power": _power,
+    **{op: _plain(op) for op in ("relu", "abs", *(set(ROWS) - {"elu", "power"}))},
 }
 """How to draw one node of each op of the table; a test holds the two against each other."""
 

@@ -5,11 +5,13 @@ from absint.ir.evaluate import evaluate
 from absint.ir.graph import Constant, Graph, GraphBuilder, Node, Port
 from absint.ir.ops import OPS, Op
 from absint.ir.serialize import GraphFormatError, digest, from_bytes, to_bytes
-from absint.ir.univariate import PiecewiseLinear, SShaped, Univariate
+from absint.ir.univariate import Curved, Facts, PiecewiseLinear, Steps, Univariate, Wave
 
 __all__ = [
     "OPS",
     "Constant",
+    "Curved",
+    "Facts",
     "Graph",
     "GraphBuilder",
     "GraphFormatError",
@@ -17,9 +19,10 @@ __all__ = [
     "Op",
     "PiecewiseLinear",
     "Port",
-    "SShaped",
     "ShapeError",
+    "Steps",
     "Univariate",
+    "Wave",
     "digest",
     "evaluate",
     "from_bytes",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from absint.ir import smooth
 from absint.ir import univariate as uni
 from absint.ir.affine import (
     AffineRule,
@@ -105,8 +106,10 @@ def _rows() -> dict[str, Op]:
         Op("leaky_relu", 1, univariate=uni.LEAKY_RELU, attributes=("alpha",)),
         Op("abs", 1, univariate=uni.ABS),
         Op("clip", 1, univariate=uni.CLIP, attributes=("lower", "upper")),
-        Op("sigmoid", 1, univariate=uni.SIGMOID),
-        Op("tanh", 1, univariate=uni.TANH),
+        *(
+            Op(name, 1, univariate=row, attributes=row.attributes)
+            for name, row in smooth.ROWS.items()
+        ),
         Op("embedding", 1, joint=Embedding(), constants=("weight",)),
         Op("mul", 2, joint=Mul()),
         Op("matmul", 2, joint=MatMul()),

@@ -9,9 +9,12 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from absint.ir.affine import Array
 from absint.ir.ops import OPS
-from absint.ir.univariate import PiecewiseLinear, SShaped
+from absint.ir.pieces import boxed
+from absint.ir.univariate import Curved, PiecewiseLinear
 
 if TYPE_CHECKING:
     from absint.ir.graph import Node
@@ -21,6 +24,8 @@ _NEARLY = 2.0**-20
 """A share of the interval's width within which an end counts as being at a knot. The checker's
 bounds are wider than the search's by roundings; where an end is zero by construction, both must
 still choose the same slopes."""
+_SAMPLES = 8
+"""Even, so that the middle of an interval is not one of them."""
 
 
 def default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Array, Array]:
@@ -30,7 +35,13 @@ def default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Arr
     that covers more of the interval (Zhang et al. 2018, CROWN, "adaptive"); neither convex nor
     concave: on both sides the edge of the hull above or below the middle. S-shaped: secant and
     tangent by the sign of the interval, and the tangent from the far end where it holds both.
+    Other curved functions: the hull of samples. Steps, and waves over more than a period: flat.
     """
+    with np.errstate(all="ignore"):
+        return _default_slopes(node, lower, upper, xp)
+
+
+def _default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Array, Array]:
     univariate = OPS[node.op].univariate
     assert univariate is not None
     facts = univariate.facts(node)
@@ -38,12 +49,17 @@ def default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Arr
     width = upper - lower
     wide = width > 0
     secant = xp.where(wide, (high - low) / xp.where(wide, width, 1.0), 0.0)
-    if isinstance(facts, SShaped):
+    if isinstance(facts, PiecewiseLinear):
+        rising = sorted(facts.slopes)
+        if list(facts.slopes) in (rising, rising[::-1]):
+            return _piecewise(facts, lower, upper, secant, xp)
+        vertices = _vertices(facts, (lower, low), (upper, high), xp)
+        return _hull_edges(vertices, secant, xp)
+    if isinstance(facts, Curved) and facts.odd and facts.convex == (True, False):
         return _s_shaped(node, lower, upper, secant, xp)
-    rising = sorted(facts.slopes)
-    if list(facts.slopes) not in (rising, rising[::-1]):
-        return _hull_edges(facts, (lower, low), (upper, high), secant, xp)
-    return _piecewise(facts, lower, upper, secant, xp)
+    slopes = _curved(node, (lower, low), (upper, high), secant, xp)
+    flat = boxed(facts, lower, upper, xp)
+    return xp.where(flat, 0.0, slopes[0]), xp.where(flat, 0.0, slopes[1])
 
 
 def _piecewise(
@@ -64,19 +80,17 @@ Point = tuple[Array, Array]
 """(x, f(x)), elementwise."""
 
 
-def _hull_edges(
-    facts: PiecewiseLinear, start: Point, end: Point, secant: Array, xp: Any
-) -> tuple[Array, Array]:
-    """The slopes of the convex hull's two edges, of the graph from start to end, at the middle.
+def _hull_edges(vertices: list[Point], secant: Array, xp: Any) -> tuple[Array, Array]:
+    """The slopes of the convex hull's two edges, of the vertices from left to right, at the middle.
 
     Of all lines above the function, the one that is lowest at the middle leaves the least area; it
     supports the hull there. The middle is moved by less than the tolerance of an end: a symmetric
     interval may have a knot exactly there.
     """
-    (lower, low), (upper, _) = start, end
+    (lower, low), (upper, _) = vertices[0], vertices[-1]
     middle = (lower + upper) / 2 - _NEARLY / 2 * (upper - lower)
     slopes, heights = [secant] * 2, [low + secant * (middle - lower)] * 2
-    for (left, base), (right, top) in combinations(_vertices(facts, start, end, xp), 2):
+    for (left, base), (right, top) in combinations(vertices, 2):
         run = right - left
         slope = (top - base) / xp.where(run > 0, run, 1.0)
         height = base + slope * (middle - left)
@@ -85,6 +99,21 @@ def _hull_edges(
             slopes[side] = xp.where(passes & further, slope, slopes[side])
             heights[side] = xp.where(passes & further, height, heights[side])
     return slopes[0], slopes[1]
+
+
+def _curved(node: Node, start: Point, end: Point, secant: Array, xp: Any) -> tuple[Array, Array]:
+    """The edges of the hull of samples; on an interval too narrow for that, the derivative."""
+    univariate = OPS[node.op].univariate
+    assert univariate is not None
+    (lower, _), (upper, _) = start, end
+    shares = [i / (_SAMPLES - 1) for i in range(1, _SAMPLES - 1)]
+    inside = [lower * (1 - share) + upper * share for share in shares]
+    samples = [(x, univariate.value(node, x, xp)) for x in inside]
+    slopes = _hull_edges([start, *samples, end], secant, xp)
+    steep = univariate.derivative(node, lower / 2 + upper / 2, xp)
+    size = xp.maximum(xp.abs(lower), xp.abs(upper))
+    narrow = (upper - lower <= _NEARLY * (1 + size)) & xp.isfinite(steep)
+    return xp.where(narrow, steep, slopes[0]), xp.where(narrow, steep, slopes[1])
 
 
 def _vertices(facts: PiecewiseLinear, start: Point, end: Point, xp: Any) -> list[Point]:

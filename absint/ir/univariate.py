@@ -1,8 +1,8 @@
 """Elementwise functions of one variable: concrete semantics, and the facts that domains read.
 
 A new function is a new row of facts; transformers are written once for each *shape* of function:
-piecewise linear (knots and the slope of each piece), and S-shaped (increasing, convex below an
-inflection point, concave above it).
+piecewise linear (knots and the slope of each piece), curved (convex or concave between bends), a
+wave, and steps. The curved ones and those after them are in ``absint.ir.smooth``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from absint.ir.affine import Array, Shape, ShapeError
 
@@ -27,18 +27,43 @@ class PiecewiseLinear:
     slopes: tuple[float, ...]
 
 
+Domain = Literal["all", "positive", "nonnegative", "nonzero"]
+"""Where a function has a value."""
+
+
 @dataclass(frozen=True)
-class SShaped:
-    """Odd about (0, centre), increasing, convex on (-inf, 0] and concave on [0, inf)."""
+class Curved:
+    """Continuous on its domain, and convex or concave between its ``bends``, smoothly.
 
-    centre: float
-    steepest: float
-    """The derivative at 0, its maximum."""
-    tangent: Callable[[Array, Any], Array]
-    """``(slope, xp)`` to the point >= 0 where the derivative is ``slope`` in (0, steepest]."""
+    A bend is an inflection point, a kink or a pole: exact, or the float nearest to it.
+    """
+
+    bends: tuple[float, ...]
+    convex: tuple[bool, ...]
+    """Before, between and after the bends."""
+    extrema: tuple[float, ...] = ()
+    """Contains each local minimum and maximum."""
+    domain: Domain = "all"
+    odd: bool = False
+    """Whether ``f(-x) - f(0) = f(0) - f(x)``."""
+    tangent: Callable[[Array, int, Any], Array] | None = None
+    """``(slope, side, xp)`` to the point where the derivative is ``slope``: beyond the only bend
+    (side 1), before it (side -1), or anywhere. None where there is no formula."""
 
 
-Facts = PiecewiseLinear | SShaped
+@dataclass(frozen=True)
+class Wave:
+    """``sin(x + phase)``."""
+
+    phase: float
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Non-decreasing, constant but for jumps."""
+
+
+Facts = PiecewiseLinear | Curved | Wave | Steps
 
 
 @dataclass(frozen=True)
@@ -86,25 +111,6 @@ def _clip_derivative(node: Node, x: Array, xp: Any) -> Array:
     return xp.where((x > lower) & (x < upper), xp.ones_like(x), xp.zeros_like(x))
 
 
-def _sigmoid(x: Array, xp: Any) -> Array:
-    small = xp.exp(-xp.abs(x))
-    return xp.where(x >= 0, 1 / (1 + small), small / (1 + small))
-
-
-def _sigmoid_derivative(node: Node, x: Array, xp: Any) -> Array:
-    y = _sigmoid(x, xp)
-    return y * (1 - y)
-
-
-def _tanh_tangent(slope: Array, xp: Any) -> Array:
-    y = xp.sqrt(xp.clip(1 - slope, 0.0, 1 - 1e-15))
-    return xp.atanh(y)
-
-
-def _sigmoid_tangent(slope: Array, xp: Any) -> Array:
-    return 2 * _tanh_tangent(4 * slope, xp)
-
-
 RELU = Univariate(
     value=lambda node, x, xp: xp.where(x > 0, x, xp.zeros_like(x)),
     derivative=lambda node, x, xp: xp.where(x > 0, xp.ones_like(x), xp.zeros_like(x)),
@@ -130,13 +136,3 @@ CLIP = Univariate(
     attributes=("lower", "upper"),
 )
 """``min(max(x, lower), upper)``; one end may be infinite."""
-SIGMOID = Univariate(
-    value=lambda node, x, xp: _sigmoid(x, xp),
-    derivative=_sigmoid_derivative,
-    facts=lambda node: SShaped(0.5, 0.25, _sigmoid_tangent),
-)
-TANH = Univariate(
-    value=lambda node, x, xp: xp.tanh(x),
-    derivative=lambda node, x, xp: 1 - xp.tanh(x) ** 2,
-    facts=lambda node: SShaped(0.0, 1.0, _tanh_tangent),
-)
