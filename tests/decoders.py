@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from absint.ir import Constant, Graph, GraphBuilder
+from absint.problem.decode import Atom, DecodeProblem, Machine, PromptCell
 
 Floats = NDArray[np.float64]
 
@@ -178,3 +180,18 @@ def last_rows(graph: Graph, steps: int) -> dict[str, Sequence[int]]:
     (port,) = graph.outputs
     rows = np.arange(port.size).reshape(port.shape)[0][-steps:]
     return {f"logits_{t + 1}": row for t, row in enumerate(rows)}
+
+
+def problem(size: int, slots: int, steps: int, **options: Any) -> DecodeProblem:
+    """All prompts of ``slots`` tokens, and a catastrophe that never happens."""
+    every = frozenset(range(size))
+    return DecodeProblem(
+        name="p",
+        vocabulary=tuple(f"t{i}" for i in range(size)),
+        cells=(PromptCell((every,) * slots),),
+        steps=steps,
+        stop=options.pop("stop", frozenset()),
+        machines=(Machine("output", ((0,) * size,), (0,)),),
+        catastrophe=Atom(0, frozenset({1})),
+        **options,
+    )

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from decoders import Decoder as Model
-from decoders import mlp_decoder
+from decoders import mlp_decoder, problem
 
 from absint.decode import Decoder, decode, decode_graph
 from absint.ir import Constant, Graph, GraphBuilder, evaluate
 from absint.problem import InputError, UnsupportedError
-from absint.problem.decode import Atom, DecodeProblem, Machine, PromptCell
-
-
-def problem(size: int, slots: int, steps: int, **options: Any) -> DecodeProblem:
-    every = frozenset(range(size))
-    return DecodeProblem(
-        name="p",
-        vocabulary=tuple(f"t{i}" for i in range(size)),
-        cells=(PromptCell((every,) * slots),),
-        steps=steps,
-        stop=options.pop("stop", frozenset()),
-        machines=(Machine("output", ((0,) * size,), (0,)),),
-        catastrophe=Atom(0, frozenset({1})),
-        **options,
-    )
+from absint.problem.decode import DecodeProblem
 
 
 def by_hand(network: Graph, prompt: list[int], spec: DecodeProblem) -> list[tuple[int, float]]:
