@@ -172,7 +172,7 @@ class _Net:
         if isinstance(expression, Chain):
             for part in expression.of:
                 start = self.add(part, start)
-            return start
+            return start if expression.of else self.new(start)
         if isinstance(expression, Choice):
             return self.new(*[self.add(part, self.new(start)) for part in expression.of])
         return self._repeat(expression, start)

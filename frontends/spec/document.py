@@ -12,12 +12,13 @@ from absint.frontends.spec.catastrophe import condition_key, read_catastrophe
 from absint.frontends.spec.context import Context
 from absint.frontends.spec.dataset import read_dataset
 from absint.frontends.spec.dtype import input_dtype
+from absint.frontends.spec.entries import property_name, read_entries
 from absint.frontends.spec.files import ReferredFiles, stem
 from absint.frontends.spec.names import KEYWORDS, Names
 from absint.frontends.spec.problems import build_problem
 from absint.frontends.spec.region import Part, finish, read_region
 from absint.frontends.spec.scale import Scale, read_scale
-from absint.frontends.spec.tree import Items, Mapping, Node, Scalar, parse
+from absint.frontends.spec.tree import Mapping, Node, Scalar, parse
 from absint.frontends.spec.types import DatasetInfo
 from absint.frontends.spec.values import Interval, Leaves
 from absint.ir import Graph
@@ -38,7 +39,6 @@ TOP = (
 )
 PROPERTY = ("name", "description", "region", *CONDITION_KEYS)
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
-_PROPERTY_NAME = re.compile(r"\w[\w .+=-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -181,11 +181,11 @@ def _properties(
     if "region" in fields:
         common = read_region(fields["region"], context, base)
     if "properties" not in fields:
-        name = _name(fields["name"], context) if "name" in fields else stem(path)
+        name = property_name(fields["name"], context.leaves) if "name" in fields else stem(path)
         entries = [(name, root, fields)]
     else:
         _exclude(root, ("name", *CONDITION_KEYS), "properties", context)
-        entries = _entries(fields["properties"], path, context)
+        entries = read_entries(fields["properties"], path, PROPERTY, context.leaves)
     problems: list[Problem] = []
     for name, node, entry in entries:
         parts = common
@@ -205,40 +205,3 @@ def _ranges_of_inputs(node: Node, context: Context, base: Sequence[Interval | No
     if not any(base):
         raise context.source.error("no region: give 'region', or ranges under 'inputs'", node)
     return [finish(base, (), node, context)]
-
-
-def _entries(node: Node, path: Path, context: Context) -> list[tuple[str, Node, dict[str, Node]]]:
-    """Name, place and fields of each property of a list or mapping."""
-    leaves = context.leaves
-    entries: list[tuple[str, Node, dict[str, Node]]] = []
-    if isinstance(node, Items):
-        for item in leaves.items(node, "properties"):
-            fields = leaves.fields(item, "a property", PROPERTY)
-            if "name" in fields:
-                name = _name(fields["name"], context)
-            elif len(node.items) == 1:
-                name = stem(path)
-            else:
-                raise context.source.error("a property of several needs a 'name'", item)
-            if name in (known for known, _, _ in entries):
-                raise context.source.error(f"duplicate property {name!r}", fields["name"])
-            entries.append((name, item, fields))
-        return entries
-    mapping = leaves.mapping(node, "properties")
-    if not mapping.values:
-        raise context.source.error("properties: the mapping is empty", node)
-    for key, value in mapping.values.items():
-        fields = leaves.fields(value, "a property", [k for k in PROPERTY if k != "name"])
-        entries.append((_name(mapping.keys[key], context), value, fields))
-    return entries
-
-
-def _name(node: Node, context: Context) -> str:
-    name = context.leaves.text(node, "the name of a property")
-    if not _PROPERTY_NAME.fullmatch(name):
-        raise context.source.error(
-            f"{name!r} is not a property's name: letters, digits, and . _ + = - or space after "
-            "the first, at most 100",
-            node,
-        )
-    return name
