@@ -76,9 +76,12 @@ def check(
     """
     if certificate.graph != graph_digest(graph):
         raise CertificateError("the certificate is about another network (the graphs differ)")
-    if problem is not None and to_json(problem) != to_json(certificate.problem):
+    claim = certificate.problem
+    if not isinstance(claim, Problem):
+        raise CertificateError("the certificate is about a decoding network")
+    if problem is not None and to_json(problem) != to_json(claim):
         raise CertificateError("the certificate is about another problem (the specs differ)")
-    problem = certificate.problem
+    problem = claim
     if len(certificate.proofs) != len(problem.cells):
         raise CertificateError("a certificate holds one proof for each cell of its problem")
     if (problem.input_size, problem.output_size) != (graph.input_size, graph.output_size):
@@ -92,23 +95,25 @@ def check(
         raise CertificateError("the network is too large for the checker's error bounds")
     report = CheckReport(name=problem.name)
     for index, cell in enumerate(problem.cells):
-        _check_cell(index, cell, certificate, graph, report, progress, jobs)
+        box, proof = root_box(problem, cell), certificate.proofs[index]
+        _check_cell(index, cell, box, proof, graph, report, progress, jobs)
     return report
 
 
 def _check_cell(
     index: int,
     cell: Cell,
-    certificate: Certificate,
+    box: tuple[FloatArray, FloatArray],
+    proof: bytes,
     graph: Graph,
     report: CheckReport,
     progress: Progress | None,
     jobs: int,
 ) -> None:
-    lower, upper = root_box(certificate.problem, cell)
+    lower, upper = box
     claims = _Claims(cell, graph)
     report.begin_cell()
-    stream = leaves(certificate.proofs[index], lower.tolist(), upper.tolist(), Arity.of(cell))
+    stream = leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell))
     size = max(1, min(BATCH, BATCH_ELEMENTS // max(node.size for node in graph.nodes)))
     for batch, failures in _side_by_side(claims.failures, _batches(stream, size), jobs):
         for leaf, reason in failures:

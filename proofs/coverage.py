@@ -80,9 +80,11 @@ def root_box(problem: Problem, cell: Cell) -> tuple[FloatArray, FloatArray]:
 
 def survey(certificate: Certificate) -> Coverage:
     """The coverage of a certificate. Raises CertificateError where a proof is not well-formed."""
-    coverage = Coverage()
-    for cell, proof in zip(certificate.problem.cells, certificate.proofs, strict=True):
-        lower, upper = root_box(certificate.problem, cell)
+    coverage, problem = Coverage(), certificate.problem
+    if not isinstance(problem, Problem):
+        raise CertificateError("the certificate is about a decoding network")
+    for cell, proof in zip(problem.cells, certificate.proofs, strict=True):
+        lower, upper = root_box(problem, cell)
         coverage.begin_cell()
         coverage.add(leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell)), lower, upper)
     return coverage

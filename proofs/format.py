@@ -13,7 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from absint.problem import Problem, ProblemError, from_json, to_json
+from absint.problem import (
+    Problem,
+    ProblemError,
+    decode_from_json,
+    decode_to_json,
+    from_json,
+    to_json,
+)
+from absint.problem.decode import DecodeProblem
 
 MAGIC = b"ABSINT-CERTIFICATE 1\n"
 FORMAT = 1
@@ -31,17 +39,17 @@ class Certificate:
     """A claim about one problem, with its proof. Nothing in it is trusted.
 
     ``model``, ``spec`` and ``graph`` are SHA-256 digests in hexadecimal; ``proofs`` holds one proof
-    stream (``absint.proofs.stream``) for each cell of the problem.
+    stream (``absint.proofs.stream``, ``absint.proofs.decode.stream``) for each cell of the problem.
     """
 
     model: str
     spec: str
     graph: str
-    problem: Problem
+    problem: Problem | DecodeProblem
     proofs: tuple[bytes, ...]
 
     def to_bytes(self) -> bytes:
-        problem = to_json(self.problem)
+        problem = _problem_bytes(self.problem)
         header = {
             "format": FORMAT,
             "graph": self.graph,
@@ -71,7 +79,7 @@ class Certificate:
         if hashlib.sha256(sections[0]).hexdigest() != header["problem"]:
             raise CertificateError("the problem's digest does not match")
         try:
-            problem = from_json(sections[0])
+            problem = _read_problem(sections[0])
         except ProblemError as error:
             raise CertificateError(f"the problem cannot be read: {error}") from error
         if len(sections) - 1 != len(problem.cells):
@@ -81,6 +89,15 @@ class Certificate:
         return Certificate(
             header["model"], header["spec"], header["graph"], problem, tuple(sections[1:])
         )
+
+
+def _problem_bytes(problem: Problem | DecodeProblem) -> bytes:
+    return decode_to_json(problem) if isinstance(problem, DecodeProblem) else to_json(problem)
+
+
+def _read_problem(data: bytes) -> Problem | DecodeProblem:
+    """Raises ProblemError. Decoding problems say what they are; canonical bytes have one form."""
+    return decode_from_json(data) if b'"kind":"decode"' in data else from_json(data)
 
 
 def digest(data: bytes) -> str:

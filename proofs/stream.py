@@ -105,10 +105,15 @@ class Writer:
         return bytes(self._bytes)
 
     def _varint(self, value: int) -> None:
-        while value >= 0x80:
-            self._bytes.append(value & 0x7F | 0x80)
-            value >>= 7
-        self._bytes.append(value)
+        write_varint(self._bytes, value)
+
+
+def write_varint(out: bytearray, value: int) -> None:
+    """Appends a LEB128 number in its shortest form."""
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ def steps(data: bytes, arity: Arity) -> Iterator[Step]:
         rule, cursor = Rule(data[cursor]), cursor + 1
         choices = []
         for _ in range(arity.numbers(rule)):
-            value, cursor = _read_varint(data, cursor)
+            value, cursor = read_varint(data, cursor)
             choices.append(value)
         if rule is Rule.MIX:
             choices = list(data[cursor : cursor + arity.weights])
@@ -162,7 +167,8 @@ def steps(data: bytes, arity: Arity) -> Iterator[Step]:
         raise CertificateError("bytes follow the end of a proof")
 
 
-def _read_varint(data: bytes, cursor: int) -> tuple[int, int]:
+def read_varint(data: bytes, cursor: int) -> tuple[int, int]:
+    """A LEB128 number and the place after it. Raises CertificateError."""
     value = 0
     for shift in range(0, 35, 7):
         if cursor >= len(data):

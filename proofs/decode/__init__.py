@@ -1,0 +1,1 @@
+"""Certificates of decoding networks: abstract states, the rules between them, and their checker."""

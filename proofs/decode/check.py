@@ -1,0 +1,238 @@
+"""The checker of decoding proofs: every token that a step excludes must lose, by its bounds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.ir import Graph
+from absint.ir import digest as graph_digest
+from absint.problem.canonical_decode import decode_to_json
+from absint.problem.decode import DecodeProblem, PromptCell
+from absint.problem.outlook import Outlook
+from absint.problem.promptset import PromptSet, PromptSpace
+from absint.proofs.arithmetic import FloatArray
+from absint.proofs.bounds import Bounds, Rows
+from absint.proofs.check import KNOWN_OPS, Progress, Rejection
+from absint.proofs.decode.state import State
+from absint.proofs.decode.stream import Rule
+from absint.proofs.decode.walk import OpenPrompts, Visit, Walk
+from absint.proofs.format import Certificate, CertificateError
+from absint.proofs.tokens import BoolArray, Tables, TokenSets
+
+BATCH = 64
+
+
+@dataclass
+class DecodeReport:
+    """What the checker found."""
+
+    name: str
+    steps: int = 0
+    """How many rules the proof applies."""
+    cases: int = 0
+    """How many of them are bounds on what the network emits next."""
+    prompts: int = 0
+    """How many prompts the region has, exactly."""
+    open_prompts: list[PromptSet] = field(default_factory=list)
+    """For each cell, exactly the prompts that the proof does not decide."""
+    rejected: list[Rejection] = field(default_factory=list)
+
+    @property
+    def open_count(self) -> int:
+        return sum(found.count for found in self.open_prompts)
+
+    @property
+    def accepted(self) -> bool:
+        """The certificate proves its problem: all of it was visited and holds, nothing is open."""
+        return self.steps > 0 and not self.rejected and not self.open_count
+
+
+def graphs_digest(graphs: Mapping[int, Graph]) -> str:
+    """Binds the decode graphs of all prompt lengths (one digest, hexadecimal)."""
+    digests = {str(length): graph_digest(graph) for length, graph in graphs.items()}
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def check_decode(
+    certificate: Certificate,
+    graphs: Mapping[int, Graph],
+    problem: DecodeProblem | None = None,
+    progress: Progress | None = None,
+    jobs: int = 1,
+) -> DecodeReport:
+    """Checks a certificate against decode graphs (by length of the prompt).
+
+    ``problem``, where given, is the one that the certificate must be about.
+
+    Raises:
+        CertificateError: the certificate is about other graphs or another problem, breaks a rule,
+            or a graph has an op that the checker has no rule for.
+    """
+    claim = certificate.problem
+    if not isinstance(claim, DecodeProblem):
+        raise CertificateError("the certificate is not about a decoding network")
+    if certificate.graph != graphs_digest(graphs):
+        raise CertificateError("the certificate is about another network (the graphs differ)")
+    if problem is not None and decode_to_json(problem) != decode_to_json(claim):
+        raise CertificateError("the certificate is about another problem (the specs differ)")
+    if len(certificate.proofs) != len(claim.cells):
+        raise CertificateError("a certificate holds one proof for each cell of its problem")
+    report, outlook = DecodeReport(claim.name), Outlook(claim)
+    bounds = {length: StepBounds(claim, graph, length) for length, graph in graphs.items()}
+    for index, (cell, proof) in enumerate(zip(claim.cells, certificate.proofs, strict=True)):
+        if len(cell.slots) not in bounds:
+            raise CertificateError(f"no graph for prompts of {len(cell.slots)} tokens")
+        report.prompts += PromptSpace(len(cell.slots)).of_cell(claim, cell).count
+        walk = Walk(claim, cell, proof, outlook)
+        _check_cell(index, cell, walk, bounds[len(cell.slots)], report, progress, jobs)
+    return report
+
+
+def _check_cell(
+    index: int,
+    cell: PromptCell,
+    walk: Walk,
+    bounds: StepBounds,
+    report: DecodeReport,
+    progress: Progress | None,
+    jobs: int,
+) -> None:
+    still_open = OpenPrompts(bounds.problem, cell)
+    with ThreadPoolExecutor(jobs) as pool:
+        batches = _batches(walk, still_open, report)
+        for failed in pool.map(bounds.failures, batches):
+            for visit in failed:
+                reason = "a token that it excludes may be emitted, by its bound"
+                report.rejected.append(Rejection(index, visit.ordinal, reason))
+            if progress is not None:
+                progress(report.cases)
+    report.open_prompts.append(still_open.found())
+
+
+def _batches(walk: Walk, still_open: OpenPrompts, report: DecodeReport) -> Iterator[list[Visit]]:
+    """The claims about emitted tokens, in batches of one step of the decoder each."""
+    waiting: dict[int, list[Visit]] = {}
+    for visit in walk.visits():
+        report.steps += 1
+        still_open.add(visit)
+        if visit.step.rule is Rule.CASES:
+            report.cases += 1
+            batch = waiting.setdefault(len(visit.state.sets), [])
+            batch.append(visit)
+            if len(batch) >= BATCH:
+                yield waiting.pop(len(visit.state.sets))
+    yield from waiting.values()
+
+
+class StepBounds:
+    """Rigorous bounds of what one decode graph emits next, for batches of states."""
+
+    def __init__(self, problem: DecodeProblem, graph: Graph, prompt: int) -> None:
+        self.problem, self.prompt = problem, prompt
+        self._size = len(problem.vocabulary)
+        self._check(graph)
+        self._graphs = [replace(graph, outputs=(port,)) for port in graph.outputs]
+        self._tables = Tables(graph, self._size)
+        for step, view in enumerate(self._graphs):
+            reads = self._tables.slots[view.outputs[0].node]
+            if not reads <= frozenset(range(prompt + step)):
+                raise CertificateError(f"the logits of step {step} read a token not yet emitted")
+        self._inputs = len(graph.inputs)
+
+    def _check(self, graph: Graph) -> None:
+        if len(graph.outputs) != self.problem.steps or any(
+            port.size != self._size for port in graph.outputs
+        ):
+            raise CertificateError("the graph does not have the logits of each step as outputs")
+        if any(port.size != 1 for port in graph.inputs):
+            raise CertificateError("an input of the graph is not one token")
+        for node in graph.nodes:
+            if node.op not in KNOWN_OPS:
+                raise CertificateError(f"the checker has no rule for {node.op!r}")
+
+    def failures(self, batch: Sequence[Visit]) -> list[Visit]:
+        """The claims that the bounds do not prove; all of one step of the decoder."""
+        states = [visit.state for visit in batch]
+        claims = [(visit.step.tokens, visit.step.beaters) for visit in batch]
+        held = self.excluded(states, claims)
+        return [visit for visit, ok in zip(batch, held, strict=True) if not ok]
+
+    def excluded(
+        self, states: Sequence[State], claims: Sequence[tuple[Sequence[int], Sequence[int]]]
+    ) -> list[bool]:
+        """Whether in each state every token but the claimed ones loses to one of the beaters."""
+        margins = self.margins(states)
+        allowed = sorted(self.problem.emitted(len(states[0].sets) - self.prompt))
+        others = [[j for j in allowed if j not in tokens] for tokens, _ in claims]
+        missing = [set(tokens) for tokens in others]
+        for turn in range(max((len(beaters) for _, beaters in claims), default=0)):
+            which = [
+                i for i, (_, beaters) in enumerate(claims) if missing[i] and turn < len(beaters)
+            ]
+            if not which:
+                continue
+            chosen = [claims[i][1][turn] for i in which]
+            if not set(chosen) <= set(allowed):
+                raise CertificateError("a token that may not be emitted is said to beat another")
+            lost = margins.losers(which, chosen, [sorted(missing[i]) for i in which])
+            for i, tokens in zip(which, lost, strict=True):
+                missing[i] -= tokens
+        return [not tokens for tokens in missing]
+
+    def margins(self, states: Sequence[State]) -> Margins:
+        """The bounds of a batch of states of one step."""
+        step = len(states[0].sets) - self.prompt
+        sets = np.ones((len(states), self._inputs, self._size), dtype=np.bool_)
+        for row, state in enumerate(states):
+            for slot, mask in enumerate(state.sets):
+                sets[row, slot] = self._row(mask)
+        return Margins(self._graphs[step], self._tables, sets)
+
+    def _row(self, mask: int) -> NDArray[np.bool_]:
+        data = np.frombuffer(mask.to_bytes((self._size + 7) // 8, "little"), dtype=np.uint8)
+        return np.unpackbits(data, bitorder="little")[: self._size].astype(np.bool_)
+
+
+class Margins:
+    """How far, at least, one token's logit is above another's in each state of a batch."""
+
+    def __init__(self, graph: Graph, tables: Tables, sets: BoolArray) -> None:
+        self._size = graph.output_size
+        self._bounds = Bounds(graph, TokenSets(tables, sets, graph.outputs[0].node))
+
+    def least(self, rows: FloatArray) -> FloatArray:
+        """Lower bounds (states, rows) of linear functions (states or 1, rows, tokens) of logits."""
+        none = np.zeros((1, rows.shape[1], 0))
+        zeros = np.zeros((1, rows.shape[1]))
+        return self._bounds.minimum(Rows(none, none, rows, np.zeros_like(rows), zeros))
+
+    def losers(
+        self, which: Sequence[int], beaters: Sequence[int], others: Sequence[Sequence[int]]
+    ) -> list[set[int]]:
+        """For each state named, those of ``others`` that lose to its beater for certain.
+
+        Of two equal logits the token with the lower index wins.
+        """
+        width = max(map(len, others))
+        rows = np.zeros((self._bounds.region.batch, width, self._size))
+        for state, beater, tokens in zip(which, beaters, others, strict=True):
+            index = np.arange(len(tokens))
+            rows[state, index, beater] += 1.0
+            rows[state, index, tokens] -= 1.0
+        shared = bool((rows == rows[:1]).all())
+        margin = self.least(rows[:1] if shared else rows)
+        return [
+            {
+                token
+                for token, found in zip(tokens, margin[state], strict=False)
+                if found > 0 or (found >= 0 and beater < token)
+            }
+            for state, beater, tokens in zip(which, beaters, others, strict=True)
+        ]

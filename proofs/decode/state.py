@@ -1,0 +1,130 @@
+"""Abstract states of a decoding network, and what each rule makes of one.
+
+Sets of tokens are bit masks. A state stands for the texts (prompt and tokens emitted so far) that
+have a token of ``sets[i]`` in slot i, and whose machines are in the states that it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from absint.problem.decode import DecodeProblem, Machine, PromptCell
+from absint.problem.outlook import Outlook
+from absint.problem.promptset import bits, members
+from absint.proofs.format import CertificateError
+
+
+@dataclass(frozen=True)
+class State:
+    """A set of texts with the same number of emitted tokens."""
+
+    sets: tuple[int, ...]
+    """One a slot: the prompt's, then those emitted."""
+    read: int
+    """How many slots of the prompt its machines have read."""
+    prompt: tuple[int, ...]
+    output: tuple[int, ...]
+    """States of the machines that read the prompt, after ``read`` slots, and the output."""
+    ended: bool
+
+
+class Rules:
+    """The rules on the states of one cell. All raise CertificateError where a rule does not fit."""
+
+    def __init__(self, problem: DecodeProblem, cell: PromptCell, outlook: Outlook) -> None:
+        self.problem, self.cell, self.outlook = problem, cell, outlook
+        self.slots = len(cell.slots)
+        self._readers = [problem.machines[i] for i in problem.machines_of("prompt")]
+        self._writers = [problem.machines[i] for i in problem.machines_of("output")]
+
+    def root(self) -> State:
+        sets = tuple(bits(slot) for slot in self.cell.slots)
+        return State(sets, 0, (0,) * len(self._readers), (0,) * len(self._writers), False)
+
+    def emitted(self, state: State) -> int:
+        """How many tokens were emitted."""
+        return len(state.sets) - self.slots
+
+    def split(self, state: State, slot: int, parts: Sequence[int]) -> list[State]:
+        """The parts of a state by the token in one slot; they cover its set and do not overlap."""
+        if not 0 <= slot < len(state.sets) or len(parts) < 2 or not all(parts):
+            raise CertificateError("a split of a slot that does not exist, or without parts")
+        union = 0
+        for part in parts:
+            if union & part:
+                raise CertificateError("the parts of a split overlap")
+            union |= part
+        if union != state.sets[slot]:
+            raise CertificateError("the parts of a split are not its set")
+        before, after = state.sets[:slot], state.sets[slot + 1 :]
+        return [replace(state, sets=(*before, part, *after)) for part in parts]
+
+    def read(self, state: State) -> State:
+        """The machines read the prompt's next slot, on all of whose tokens they must agree."""
+        if state.read >= self.slots:
+            raise CertificateError("the prompt has no further slot to read")
+        found = {
+            _moved(self._readers, state.prompt, token) for token in members(state.sets[state.read])
+        }
+        if len(found) != 1:
+            raise CertificateError("the machines do not agree on the slot that is read")
+        return replace(state, read=state.read + 1, prompt=found.pop())
+
+    def cases(self, state: State, tokens: Sequence[int]) -> list[State]:
+        """One state for each token that may be emitted next."""
+        step = self.emitted(state)
+        if state.ended or step >= self.problem.steps:
+            raise CertificateError("a token is emitted after the end")
+        allowed = self.problem.emitted(step)
+        if not tokens or list(tokens) != sorted(set(tokens)) or not allowed.issuperset(tokens):
+            raise CertificateError("the cases of a step are not tokens that may be emitted")
+        last = step + 1 == self.problem.steps
+        return [
+            State(
+                (*state.sets, 1 << token),
+                state.read,
+                state.prompt,
+                _moved(self._writers, state.output, token),
+                last or token in self.problem.stop,
+            )
+            for token in tokens
+        ]
+
+    def contains(self, outer: State, inner: State) -> bool:
+        """Whether every text of ``inner`` is one of ``outer``."""
+        same = replace(outer, sets=()) == replace(inner, sets=())
+        return (
+            same
+            and len(outer.sets) == len(inner.sets)
+            and not any(a & ~b for a, b in zip(inner.sets, outer.sets, strict=True))
+        )
+
+    def safe(self, state: State) -> bool:
+        """Whether no text of the state can still become the catastrophe."""
+        sets = [frozenset(members(mask)) for mask in state.sets[: self.slots]]
+        left = self.problem.steps - self.emitted(state)
+        return not self.outlook.can_still_happen(
+            self.cell, state.prompt, state.read, sets, state.output, left, state.ended
+        )
+
+    def valid(self, state: State) -> bool:
+        """Whether a state that a certificate holds fits the problem."""
+        size, step = len(self.problem.vocabulary), self.emitted(state)
+        return (
+            0 <= step <= self.problem.steps
+            and all(0 < mask < 1 << size for mask in state.sets)
+            and 0 <= state.read <= self.slots
+            and _fits(self._readers, state.prompt)
+            and _fits(self._writers, state.output)
+        )
+
+
+def _moved(machines: Sequence[Machine], states: Sequence[int], token: int) -> tuple[int, ...]:
+    return tuple(m.table[q][token] for m, q in zip(machines, states, strict=True))
+
+
+def _fits(machines: Sequence[Machine], states: Sequence[int]) -> bool:
+    return len(machines) == len(states) and all(
+        0 <= q < len(m.table) for m, q in zip(machines, states, strict=True)
+    )

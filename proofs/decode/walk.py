@@ -1,0 +1,114 @@
+"""The walk through a decoding proof: every step with the state that it stands at, rules checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from absint.problem.decode import DecodeProblem, PromptCell
+from absint.problem.outlook import Outlook
+from absint.problem.promptset import PromptSet, PromptSpace, members
+from absint.proofs.decode.state import Rules, State
+from absint.proofs.decode.stream import Reader, Rule, Step
+from absint.proofs.format import CertificateError
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A step, its ordinal in the proof, the tree that it is in, and the state that it proves."""
+
+    ordinal: int
+    tree: int
+    step: Step
+    state: State
+
+
+class Walk:
+    """Goes through the proof of one cell, once.
+
+    All that can be told without bounds is checked on the way: that parts cover what they split,
+    that ``goto`` leads to a containing state that comes later, that ``done`` is. What is left for
+    the caller are the claims of CASES, that every other token loses.
+    """
+
+    def __init__(
+        self, problem: DecodeProblem, cell: PromptCell, data: bytes, outlook: Outlook
+    ) -> None:
+        self.rules = Rules(problem, cell, outlook)
+        readers, writers = (len(problem.machines_of(text)) for text in ("prompt", "output"))
+        self._reader = Reader(data, len(problem.vocabulary), readers, writers)
+        self.shared = self._reader.shared
+        if not all(self.rules.valid(state) for state in self.shared):
+            raise CertificateError("a shared state does not fit the problem")
+
+    def visits(self) -> Iterator[Visit]:
+        """Every step in order. Raises CertificateError at the first that breaks a rule."""
+        steps, ordinal = self._reader.steps(), 0
+        for tree, start in enumerate([self.rules.root(), *self.shared]):
+            waiting = [start]
+            while waiting:
+                state, step = waiting.pop(), next(steps)
+                yield Visit(ordinal, tree, step, state)
+                waiting += reversed(self._follow(tree, state, step))
+                ordinal += 1
+        for _ in steps:
+            raise CertificateError("steps follow the end of a proof")
+
+    def _follow(self, tree: int, state: State, step: Step) -> list[State]:
+        if step.rule is Rule.SPLIT:
+            return self.rules.split(state, step.slot, step.parts)
+        if step.rule is Rule.READ:
+            return [self.rules.read(state)]
+        if step.rule is Rule.CASES:
+            return self.rules.cases(state, step.tokens)
+        if step.rule is Rule.GOTO:
+            # Tree i + 1 proves shared state i: the goal's own tree must come after this one.
+            if not tree <= step.goal < len(self.shared):
+                raise CertificateError("a shared state would rest on itself, or does not exist")
+            if not self.rules.contains(self.shared[step.goal], state):
+                raise CertificateError("a state is not contained in the shared one that it names")
+        elif step.rule is Rule.DONE and not self.rules.safe(state):
+            raise CertificateError("the catastrophe can still happen where it is said not to")
+        return []
+
+
+class OpenPrompts:
+    """Which prompts of a cell lead to an open state, gathered from the visits of a walk."""
+
+    def __init__(self, problem: DecodeProblem, cell: PromptCell) -> None:
+        self._problem, self._cell = problem, cell
+        self._leaves: dict[int, list[tuple[State, int | None]]] = {}
+        self._any = False
+
+    def add(self, visit: Visit) -> None:
+        """Takes note of a visit."""
+        if visit.step.rule is Rule.GOTO:
+            self._leaves.setdefault(visit.tree, []).append((visit.state, visit.step.goal + 1))
+        elif visit.step.rule is Rule.OPEN:
+            self._any = True
+            self._leaves.setdefault(visit.tree, []).append((visit.state, None))
+
+    def found(self) -> PromptSet:
+        """Exactly the prompts for which the proof has a path to an open state."""
+        space = PromptSpace(len(self._cell.slots))
+        if not self._any:
+            return space.empty()
+        of_tree: dict[int, PromptSet] = {}
+        for tree in sorted(self._leaves, reverse=True):
+            total = space.empty()
+            for state, goal in self._leaves[tree]:
+                beyond = None if goal is None else of_tree.get(goal)
+                if goal is not None and not beyond:
+                    continue
+                own = self._prompts(space, state)
+                total = total | (own if beyond is None else own & beyond)
+            of_tree[tree] = total
+        return of_tree.get(0, space.empty()) & space.of_cell(self._problem, self._cell)
+
+    def _prompts(self, space: PromptSpace, state: State) -> PromptSet:
+        """The prompts of a state."""
+        masks = state.sets[: space.slots]
+        found = space.product([frozenset(members(mask)) for mask in masks])
+        for index, at in zip(self._problem.machines_of("prompt"), state.prompt, strict=True):
+            found = found.driving(self._problem.machines[index], [at], state.read)
+        return found

@@ -1,0 +1,205 @@
+"""Regions of token sequences: a token set for each slot, and exact tables of what one slot gives.
+
+A node that depends on one slot alone has finitely many values, one a token: they are tabulated
+once, and a linear function of several such nodes of one slot has its minimum over the slot's set
+at one token. Attention over such nodes is bounded by ``transformers.attend``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.ir import Graph, Node
+from absint.ir.blocks import slots_of
+from absint.proofs.arithmetic import TINY, FloatArray, gamma, inflate, midpoint_radius
+from absint.proofs.transformers import affine, joint
+from absint.proofs.transformers.affine import AFFINE_OPS, Interval
+from absint.proofs.transformers.attend import Attention, Entries
+from absint.proofs.transformers.joint import JOINT_OPS
+from absint.proofs.transformers.univariate import UNIVARIATE_OPS
+
+BoolArray = NDArray[np.bool_]
+
+
+class Tables:
+    """Bounds of the nodes that depend on one slot alone, for each token: (tokens, *shape)."""
+
+    def __init__(self, graph: Graph, tokens: int) -> None:
+        self.graph, self.tokens = graph, tokens
+        self.slots = slots_of(graph)
+        self._known: dict[int, Interval] = {}
+
+    def slot(self, position: int) -> int | None:
+        """The one slot that a node depends on; None where there are several, or none."""
+        own = self.slots[position]
+        return next(iter(own)) if len(own) == 1 else None
+
+    def of(self, position: int) -> Interval:
+        """The table of a node that depends on one slot."""
+        if position not in self._known:
+            self._known[position] = self._build(self.graph.nodes[position])
+        return self._known[position]
+
+    def _build(self, node: Node) -> Interval:
+        if node.op == "input":
+            ids = np.arange(self.tokens, dtype=np.float64)
+            return ids, ids
+        with np.errstate(all="ignore"):
+            operands = [self.of(i) for i in node.inputs]
+            if node.op in AFFINE_OPS:
+                return affine.interval(node, operands)
+            if node.op in JOINT_OPS:
+                return joint.interval(node, operands)
+            return UNIVARIATE_OPS[node.op](node).image(operands[0])
+
+
+class TokenSets:
+    """Products of token sets, as a region for ``absint.proofs.bounds.Bounds``.
+
+    ``sets`` is (batch, slots, tokens): whether a state's slot may hold a token. ``target`` is the
+    node whose bounds are wanted.
+    """
+
+    def __init__(self, tables: Tables, sets: BoolArray, target: int) -> None:
+        if not sets.any(axis=2).all():
+            raise ValueError("a slot without a token")
+        self.tables, self.sets = tables, sets
+        self.batch: int = sets.shape[0]
+        self.order: Sequence[int] = self._order(target)
+        self._attentions: dict[int, Attention] = {}
+
+    def _order(self, target: int) -> list[int]:
+        """What ``target`` needs, down to nodes of one slot."""
+        nodes, needed, waiting = self.tables.graph.nodes, set[int](), [target]
+        while waiting:
+            position = waiting.pop()
+            if position in needed:
+                continue
+            needed.add(position)
+            if self.tables.slot(position) is not None:
+                continue
+            for operand in nodes[position].inputs:
+                if nodes[position].op != "attend" or self.tables.slot(operand) is None:
+                    waiting.append(operand)
+        return sorted(needed)
+
+    def given(self, position: int, values: Mapping[int, Interval]) -> Interval | None:
+        slot, node = self.tables.slot(position), self.tables.graph.nodes[position]
+        if slot is not None:
+            return self._hull(self.tables.of(position), slot)
+        if node.op == "attend":
+            self._attentions[position] = self._attend(node, values)
+            return self._attentions[position].hull()
+        return None
+
+    def _hull(self, table: Interval, slot: int) -> Interval:
+        """The least and the largest entry over each state's set."""
+        own = self.sets[:, slot]
+        shape = (*own.shape, *(1 for _ in table[0].shape[1:]))
+        mask = own.reshape(shape)
+        return (
+            np.where(mask, table[0][None], np.inf).min(axis=1),
+            np.where(mask, table[1][None], -np.inf).max(axis=1),
+        )
+
+    def _attend(self, node: Node, values: Mapping[int, Interval]) -> Attention:
+        groups, count = node.integer("kv_heads"), (len(node.inputs) - 1) // 2
+        query, keys, reads = node.inputs[0], node.inputs[1 : count + 1], node.inputs[count + 1 :]
+        parts: dict[tuple[int, bool], list[tuple[int, int]]] = {}
+        loose: list[tuple[int, int]] = []
+        for pair in zip(keys, reads, strict=True):
+            slots = {self.tables.slot(p) for p in pair}
+            slot = next(iter(slots))
+            if len(slots) == 1 and slot is not None:
+                own = self.sets[:, slot]
+                varied = bool((own != own[0]).any())
+                size = int(own.any(axis=0).sum())
+                parts.setdefault((-(-size.bit_length() // 2), varied), []).append(pair)
+            else:
+                loose.append(pair)
+        entries = [self._tabled(pairs, groups, varied) for (_, varied), pairs in parts.items()]
+        if loose:
+            entries.append(self._loose(loose, groups, values))
+        q = self._operand(query, values)
+        return Attention(q, entries, node.integer("heads"), groups, node.number("scale"))
+
+    def _operand(self, position: int, values: Mapping[int, Interval]) -> Interval:
+        slot = self.tables.slot(position)
+        return values[position] if slot is None else self._hull(self.tables.of(position), slot)
+
+    def _tabled(self, pairs: Sequence[tuple[int, int]], groups: int, varied: bool) -> Entries:
+        """Positions whose keys and values are tables; each has an entry a token of its set."""
+        slots = [self.tables.slot(key) for key, _ in pairs]
+        open_ = [self.sets[:, slot] for slot in slots]
+        tokens = [np.flatnonzero(own.any(axis=0)) for own in open_]
+        most = max(map(len, tokens))
+        padded = [np.pad(t, (0, most - len(t)), mode="edge") for t in tokens]
+        sides = []
+        for side in (0, 1):
+            tables = [[self.tables.of(pair[side])[end] for pair in pairs] for end in (0, 1)]
+            sides.append(tuple(_stacked(ends, padded, groups) for ends in tables))
+        closed = None
+        if varied:
+            closed = ~np.stack([own[:, t] for own, t in zip(open_, padded, strict=True)], axis=2)
+        return Entries((sides[0][0], sides[0][1]), (sides[1][0], sides[1][1]), closed)
+
+    def _loose(
+        self, pairs: Sequence[tuple[int, int]], groups: int, values: Mapping[int, Interval]
+    ) -> Entries:
+        """Positions that depend on several slots: one entry each, an interval."""
+        sides = []
+        for side in (0, 1):
+            bounds = [self._operand(pair[side], values) for pair in pairs]
+            ends = []
+            for end in (0, 1):
+                stack = np.stack([b[end] for b in bounds], axis=1)  # batch, positions, size
+                split = stack.reshape((self.batch, len(pairs), groups, -1))
+                ends.append(np.moveaxis(split, 2, 1)[:, :, None])
+            sides.append((ends[0], ends[1]))
+        return Entries(sides[0], sides[1], None)
+
+    def minimum(self, parts: Mapping[int, FloatArray]) -> FloatArray:
+        by_slot: dict[int, list[tuple[int, FloatArray]]] = {}
+        total: FloatArray = np.zeros((1, 1))
+        for position, c in parts.items():
+            slot = self.tables.slot(position)
+            if slot is not None:
+                by_slot.setdefault(slot, []).append((position, c))
+            else:
+                found = self._attentions[position].minimum(c)
+                total = np.nextafter(total + found, -np.inf)
+        for slot, own in by_slot.items():
+            total = np.nextafter(total + self._least(slot, own), -np.inf)
+        return total
+
+    def _least(self, slot: int, own: Sequence[tuple[int, FloatArray]]) -> FloatArray:
+        """At most the least, over a slot's set, of a linear function of its nodes."""
+        found: FloatArray = np.zeros((1, 1, 1))
+        lost: FloatArray = np.zeros((1, 1, 1))
+        for position, c in own:
+            middle, radius = (
+                x.reshape((self.tables.tokens, -1))
+                for x in midpoint_radius(*self.tables.of(position))
+            )
+            flat = c.reshape((*c.shape[:2], -1))
+            size, steps = np.abs(flat), 2 * flat.shape[2] + 4
+            part = flat @ middle.T
+            far = size @ (radius + gamma(steps) * np.abs(middle)).T
+            lost = lost + inflate(far, steps) + steps * TINY * (1 + size.sum(axis=2)[..., None])
+            found = found + part
+            lost = lost + gamma(2) * np.abs(found) + gamma(2) * np.abs(part)
+        sure = np.nextafter(found - inflate(lost, 4 * len(own)), -np.inf)
+        least: FloatArray = np.where(self.sets[:, None, slot], sure, np.inf).min(axis=2)
+        return least
+
+
+def _stacked(
+    tables: Sequence[FloatArray], tokens: Sequence[NDArray[np.int64]], groups: int
+) -> FloatArray:
+    """(1, groups, entries, positions, width) of tables (tokens, groups * width)."""
+    rows = np.stack([t[own] for t, own in zip(tables, tokens, strict=True)], axis=1)
+    split = rows.reshape((*rows.shape[:2], groups, -1))
+    return np.ascontiguousarray(np.moveaxis(split, 2, 0)[None])

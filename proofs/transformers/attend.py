@@ -1,0 +1,301 @@
+"""Attention over token sets: exact bounds of softmax-weighted means (linear-fractional programmes).
+
+For a direction c of the output, one head gives ``sum_i w_i u_i / sum_i w_i`` with ``w_i`` the
+exponential of a score and ``u_i = c . v_i``. Where each position i may choose its entry (a token,
+which fixes score and value together) freely, the least ratio is the root of
+``G(l) = sum_i min_entry w (u - l)`` (Dinkelbach 1967). For *any* number l, a lower bound g of G(l)
+proves that no choice has a ratio below ``l + g / W``, with W the largest possible sum of weights
+where g >= 0 and the least where g < 0: so the iteration that finds l needs no trust, and a few
+steps are enough. Derivation with roundings: docs/rigor.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.proofs.arithmetic import TINY, FloatArray, U, down, gamma, inflate, midpoint_radius, up
+from absint.proofs.transcendental import exp_of_negative
+from absint.proofs.transformers.affine import Interval
+
+BoolArray = NDArray[np.bool_]
+
+CHUNK = 1 << 17
+"""Entries worked on at once, so that they stay in the processor's cache."""
+THIN = 2.0**-20
+"""Weights known to this precision are taken as points with an error."""
+ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The choices of several positions: entry a of position i, each a key with its value.
+
+    ``keys`` and ``values`` are intervals (batch or 1, groups, entries, positions, width); where
+    ``closed`` (batch or 1, entries, positions) is set, an entry is not a choice in that state.
+    """
+
+    keys: Interval
+    values: Interval
+    closed: BoolArray | None
+
+    @property
+    def count(self) -> int:
+        return int(self.keys[0].shape[2] * self.keys[0].shape[3])
+
+
+class Attention:
+    """One attend node on a batch of states: scores once, then bounds of any directions."""
+
+    def __init__(
+        self, query: Interval, parts: Sequence[Entries], heads: int, groups: int, scale: float
+    ) -> None:
+        self.heads, self.groups, self.batch = heads, groups, query[0].shape[0]
+        shape = (self.batch, groups, heads // groups, -1)
+        q = (query[0].reshape(shape), query[1].reshape(shape))
+        scores = [_scores(q, part, scale) for part in parts]
+        opened = [
+            s[1] if p.closed is None else np.where(p.closed[:, None, None], -np.inf, s[1])
+            for s, p in zip(scores, parts, strict=True)
+        ]
+        peak = np.maximum.reduce([s.max(axis=(3, 4)) for s in opened])
+        self.parts = [
+            _Weighted.of(p, s, peak[..., None, None]) for p, s in zip(parts, scores, strict=True)
+        ]
+        self.least = down(np.add.reduce([p.least for p in self.parts]))
+        self.most = up(np.add.reduce([p.most for p in self.parts]))
+
+    def hull(self) -> Interval:
+        """Bounds (batch, heads * width) of the output: every mean lies between the values."""
+        lower = np.minimum.reduce([p.hull[0] for p in self.parts])
+        upper = np.maximum.reduce([p.hull[1] for p in self.parts])
+        share = self.heads // self.groups
+        ends = (np.repeat(end, share, axis=1).reshape((self.batch, -1)) for end in (lower, upper))
+        return next(ends), next(ends)
+
+    def minimum(self, c: FloatArray) -> FloatArray:
+        """At most the least value, (batch, rows), of ``c . output``; c (batch or 1, rows, size)."""
+        rows, width = c.shape[1], c.shape[2] // self.heads
+        total = np.zeros((self.batch, rows))
+        for head in range(self.heads):
+            part = c[..., head * width : (head + 1) * width]
+            used = np.flatnonzero(part.any(axis=(0, 2)))
+            if len(used):
+                found = self._head(head, part[:, used])
+                total[:, used] = np.nextafter(total[:, used] + found, -np.inf)
+        return total
+
+    def _head(self, head: int, c: FloatArray) -> FloatArray:
+        group, member = divmod(head, self.heads // self.groups)
+        entries = sum(p.count for p in self.parts)
+        found = np.empty((self.batch, c.shape[1]))
+        for rows in _slices(c.shape[1], max(1, CHUNK // entries)):
+            kept = {
+                i: p.reads(c[:, rows], group)
+                for i, p in enumerate(self.parts)
+                if c.shape[0] == 1 and p.values.shape[0] == 1
+            }
+            states = max(1, CHUNK // (entries * (rows.stop - rows.start)))
+            for some in _slices(self.batch, states):
+                own = c[:, rows] if c.shape[0] == 1 else c[some, rows]
+                us = [
+                    kept[i] if i in kept else p.reads(own, group, some)
+                    for i, p in enumerate(self.parts)
+                ]
+                found[some, rows] = self._ratio((some, group, member), own, us)
+        return found
+
+    def _ratio(self, place: Place, c: FloatArray, us: list[FloatArray]) -> FloatArray:
+        """Bounds (states, rows) of the least ratio of one head."""
+        best: FloatArray
+        some, group, member = place
+        least, most = (w[some, group, member, None] for w in (self.least, self.most))
+        sizes = [p.size(c, group, some) for p in self.parts]
+        size = reduce(np.maximum, (size for size, _ in sizes))
+        off = reduce(np.maximum, (off for _, off in sizes))
+        steps = sum(p.positions for p in self.parts) + 8
+        unsure = sum(p.unsure[some, group, member, None] for p in self.parts)
+        best = down(
+            reduce(np.minimum, (p.lowest(u, some) for p, u in zip(self.parts, us, strict=True)))
+            - off
+        )
+        low = high = g_low = g_high = np.full((1, 1), np.nan)
+        at = self._start(place, us)
+        for _ in range(ROUNDS):
+            value = reduce(
+                np.add, (p.least_sum(u, at, place) for p, u in zip(self.parts, us, strict=True))
+            )
+            reach = size + np.abs(at)
+            error = inflate(most * (off + gamma(steps) * reach) + unsure * reach, 8)
+            sure = down(value - (error + (steps + 4) * TINY))
+            best = np.fmax(best, down(at + down(sure / np.where(sure >= 0, most, least))))
+            below = value >= 0
+            low, g_low = np.where(below, at, low), np.where(below, value, g_low)
+            high, g_high = np.where(below, high, at), np.where(below, g_high, value)
+            chord = low + (high - low) * (g_low / (g_low - g_high))
+            at = np.where(np.isfinite(chord), chord, np.where(below, at + value / most, best))
+        return np.where(np.isnan(best), -np.inf, best)
+
+    def _start(self, place: Place, us: list[FloatArray]) -> FloatArray:
+        """The ratio of weighted sums over all entries: no less than the least ratio."""
+        sums = [p.mean(u, place) for p, u in zip(self.parts, us, strict=True)]
+        start: FloatArray = reduce(np.add, (s for s, _ in sums)) / reduce(
+            np.add, (w for _, w in sums)
+        )
+        return start
+
+
+Place = tuple[slice, int, int]
+
+
+@dataclass(frozen=True)
+class _Weighted:
+    """Entries with their weights (batch, groups, members, entries, positions)."""
+
+    low: FloatArray
+    high: FloatArray
+    thin: bool
+    """Whether ``low`` alone, a middle, stands for both; what it is off by is in ``unsure``."""
+    closed: BoolArray | None
+    values: FloatArray
+    """(batch or 1, groups, width, entries * positions), as a matrix for products."""
+    radius: FloatArray | None
+    """Of the values, where it is not small."""
+    reach: FloatArray
+    """(batch or 1, groups, width): the largest |value|."""
+    off: FloatArray
+    """(batch or 1, groups, width): the largest radius that ``radius`` does not cover."""
+    least: FloatArray
+    most: FloatArray
+    unsure: FloatArray
+    """(batch, groups, members): sums over the positions of the least and the largest weight, and of
+    the largest error of a weight."""
+    hull: Interval
+    """(batch, groups, width)."""
+
+    @property
+    def count(self) -> int:
+        return int(self.low.shape[3] * self.low.shape[4])
+
+    @property
+    def positions(self) -> int:
+        return int(self.low.shape[4])
+
+    @staticmethod
+    def of(part: Entries, scores: Interval, peak: FloatArray) -> _Weighted:
+        below, above = down(scores[0] - peak), np.minimum(up(scores[1] - peak), 0.0)
+        low = exp_of_negative(np.minimum(below, 0.0))[0]
+        high = exp_of_negative(above)[1]
+        closed = None if part.closed is None else part.closed[:, None, None]
+        least = _masked(low, closed, np.inf).min(axis=3).sum(axis=3)
+        most = _masked(high, closed, 0.0).max(axis=3).sum(axis=3)
+        steps = low.shape[4] + 2
+        radius = high - low
+        thin = bool((radius <= THIN * high + 2.0**-900).all())
+        error = _masked(radius, closed, 0.0).max(axis=3).sum(axis=3)
+        middle, spread = midpoint_radius(*part.values)
+        shape = (*middle.shape[:2], -1, middle.shape[4])
+        flat, wide = middle.reshape(shape), spread.reshape(shape)
+        exact = bool((wide <= THIN * np.abs(flat) + 2.0**-900).all())
+        return _Weighted(
+            low,
+            high,
+            thin,
+            closed,
+            np.ascontiguousarray(np.swapaxes(flat, 2, 3)),
+            None if exact else np.ascontiguousarray(np.swapaxes(wide, 2, 3)),
+            np.abs(flat).max(axis=2) + wide.max(axis=2) + TINY,
+            (wide.max(axis=2) if exact else 0 * wide.max(axis=2)) + TINY,
+            least * (1 - gamma(steps)) - TINY * steps,
+            inflate(most, steps),
+            inflate(error, steps) if thin else np.zeros_like(error),
+            _hull(part, low.shape[0]),
+        )
+
+    def reads(self, c: FloatArray, group: int, some: slice = slice(None)) -> FloatArray:
+        """``c . value`` of every entry: (states or 1, rows, entries, positions); its lower end
+        where values are wide."""
+        place = slice(None) if self.values.shape[0] == 1 else some
+        u: FloatArray = c @ self.values[place, group]
+        if self.radius is not None:
+            u = u - np.abs(c) @ self.radius[place, group]
+        return u.reshape((*u.shape[:2], *self.low.shape[3:]))
+
+    def size(self, c: FloatArray, group: int, some: slice) -> tuple[FloatArray, FloatArray]:
+        """For directions c: the largest |c . value|, and how far ``reads`` may be off."""
+        place = slice(None) if self.reach.shape[0] == 1 else some
+        weight, reach = np.abs(c), self.reach[place, group]
+        steps, width = 2 * c.shape[2] + 6, 2 if self.radius is not None else 1
+        size = inflate((weight @ reach[..., None])[..., 0] * width, steps)
+        off = inflate((weight @ self.off[place, group][..., None])[..., 0], steps)
+        total = weight.sum(axis=2)
+        return size, off + gamma(steps) * size + steps * TINY * (1 + total)
+
+    def least_sum(self, u: FloatArray, x: FloatArray, place: Place) -> FloatArray:
+        """``sum_i min_entry w (u - x)``, (states, rows), as computed."""
+        gap = u - x[..., None, None]
+        low = self.low[place][:, None]
+        if self.thin:
+            gap *= low
+        else:
+            gap = np.minimum(gap * low, gap * self.high[place][:, None])
+        if self.closed is not None:
+            some = place[0] if self.closed.shape[0] > 1 else slice(None)
+            gap = np.where(self.closed[some, 0], np.inf, gap)
+        result: FloatArray = gap.min(axis=2).sum(axis=2)
+        return result
+
+    def lowest(self, u: FloatArray, some: slice) -> FloatArray:
+        """The least entry, (states, rows): no mean is below it."""
+        if self.closed is not None:
+            u = np.where(
+                self.closed[some if self.closed.shape[0] > 1 else slice(None), 0], np.inf, u
+            )
+        result: FloatArray = u.min(axis=(2, 3))
+        return result
+
+    def mean(self, u: FloatArray, place: Place) -> tuple[FloatArray, FloatArray]:
+        """Sums of ``w u`` and of w over open entries, (states, rows) and (states, 1)."""
+        weight = self.high[place]
+        if self.closed is not None:
+            some = place[0] if self.closed.shape[0] > 1 else slice(None)
+            weight = np.where(self.closed[some, 0, 0], 0.0, weight)
+        flat = weight.reshape((weight.shape[0], -1, 1))
+        above = (u.reshape((*u.shape[:2], -1)) @ flat)[..., 0]
+        return above, flat.sum(axis=1)
+
+
+def _scores(q: Interval, part: Entries, scale: float) -> Interval:
+    """``scale q . k``: (batch, groups, members, entries, positions)."""
+    (a, ar), (b, br) = midpoint_radius(*q), midpoint_radius(*part.keys)
+    width, shape = a.shape[3], b.shape[2:4]
+    keys, radii = (np.swapaxes(x.reshape((*b.shape[:2], -1, width)), 2, 3) for x in (b, br))
+    size = np.abs(a)
+    middle = a @ keys
+    error = size @ (radii + gamma(width + 4) * np.abs(keys)) + ar @ (np.abs(keys) + radii)
+    error = inflate(error, 4 * width + 8) + 8 * width * TINY * (1 + size.max() + np.abs(b).max())
+    middle, error = scale * middle, abs(scale) * error
+    error = inflate(error + 4 * U * np.abs(middle), 4)
+    full = (*middle.shape[:3], *shape)
+    return down(middle - error).reshape(full), up(middle + error).reshape(full)
+
+
+def _hull(part: Entries, batch: int) -> Interval:
+    closed = None if part.closed is None else part.closed[:, None, ..., None]
+    lower = _masked(part.values[0], closed, np.inf).min(axis=(2, 3))
+    upper = _masked(part.values[1], closed, -np.inf).max(axis=(2, 3))
+    shape = (batch, *lower.shape[1:])
+    return np.broadcast_to(lower, shape), np.broadcast_to(upper, shape)
+
+
+def _masked(x: FloatArray, closed: BoolArray | None, value: float) -> FloatArray:
+    return x if closed is None else np.where(closed, value, x)
+
+
+def _slices(count: int, step: int) -> Iterator[slice]:
+    for begin in range(0, count, step):
+        yield slice(begin, min(count, begin + step))
