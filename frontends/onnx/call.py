@@ -11,6 +11,8 @@ import onnx
 from onnx import defs, helper
 
 from absint.frontends.onnx.emit import Emitter
+from absint.frontends.onnx.names import printable
+from absint.frontends.onnx.scopes import Scope
 from absint.frontends.onnx.values import (
     FLOATS,
     Array,
@@ -23,18 +25,6 @@ from absint.frontends.onnx.values import (
 )
 
 A = onnx.AttributeProto
-
-
-def printable(text: str, limit: int = 100) -> str:
-    """A name out of a file, fit for one line of a message."""
-    clean = "".join(c if c.isprintable() else "?" for c in text[: limit + 1])
-    return clean if len(text) <= limit else clean[:limit] + "..."
-
-
-def place(node: onnx.NodeProto, index: int) -> str:
-    """What messages call a node: its name or else its position, and its op type."""
-    name = f"{printable(node.name)!r}" if node.name else str(index)
-    return f"node {name} ({printable(node.op_type)})"
 
 
 @dataclass
@@ -51,6 +41,8 @@ class Call:
     emit: Emitter
     single_use: Sequence[bool]
     """Whether nothing else reads the operand."""
+    scope: Scope
+    """Lowers the sub-graphs of the node."""
     seen: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -133,6 +125,16 @@ class Call:
     def tensor(self, name: str) -> onnx.TensorProto | None:
         found: onnx.TensorProto | None = self._read(name, A.TENSOR)
         return found
+
+    def subgraph(self, name: str) -> onnx.GraphProto:
+        found: onnx.GraphProto | None = self._read(name, A.GRAPH)
+        if found is None:
+            raise MalformedError(f"attribute {name} is missing")
+        return found
+
+    def strings(self, name: str) -> tuple[str, ...] | None:
+        found = self._read(name, A.STRINGS)
+        return None if found is None else tuple(text.decode("utf-8", "replace") for text in found)
 
     def present(self, name: str) -> bool:
         return name in self._attributes

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from absint.frontends.onnx import gated, moments
 from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.values import Array, Shape, Value, Var, broadcast
+from absint.frontends.onnx.values import Array, Const, Shape, Value, Var, broadcast
 
 
 def product(emit: Emitter, a: Var, b: Var) -> Var:
@@ -82,3 +84,51 @@ def extreme(emit: Emitter, x: Var, index: Array, sign: int = 1) -> Var:
     if count % 2 == 0:
         return result
     return maximum(emit, result, emit.gather(x, index[-1]), sign)
+
+
+def pick(emit: Emitter, sources: Sequence[Value], index: Array) -> Value:
+    """Entries of all sources, flattened and joined, at ``index``; -1 reads zero.
+
+    What is read of constants becomes a bias.
+    """
+    ends = np.cumsum([int(np.prod(s.shape, dtype=np.int64)) for s in sources])
+    owner = np.searchsorted(ends, index, side="right")
+    owner = np.where(index < 0, -1, owner)
+    starts = np.concatenate([[0], ends])
+    variables: list[Var] = []
+    places = np.full(index.shape, -1, dtype=np.int64)
+    value, radius = np.zeros(index.shape), np.zeros(index.shape)
+    offset = 0
+    for position, source in enumerate(sources):
+        here = owner == position
+        at = index[here] - starts[position]
+        if isinstance(source, Const):
+            value[here] = source.value.reshape(-1)[at]
+            radius[here] = 0.0 if source.radius is None else source.radius.reshape(-1)[at]
+        elif here.any():
+            places[here] = at + offset
+            variables.append(source)
+            offset += int(ends[position] - starts[position])
+    dtype = sources[0].dtype
+    rest = Const(value, dtype, radius if radius.any() else None)
+    if not variables:
+        return _typed(rest, sources)
+    joined = _joined(emit, variables)
+    if not value.any() and rest.radius is None:
+        return emit.gather(joined, places)
+    return emit.scale(emit.gather(joined, places), bias=rest)
+
+
+def _joined(emit: Emitter, variables: Sequence[Var]) -> Var:
+    if len(variables) == 1:
+        return variables[0]
+    flat = [emit.reshape(v, (int(np.prod(v.shape, dtype=np.int64)),)) for v in variables]
+    return emit.add("concat", flat, {"axis": 0})
+
+
+def _typed(value: Const, sources: Sequence[Value]) -> Const:
+    """Entries of constants that are all integers or booleans, as such."""
+    kinds = {s.value.dtype for s in sources if isinstance(s, Const)}
+    if len(kinds) == 1 and np.dtype(np.float64) not in kinds:
+        return Const(value.value.astype(kinds.pop()), value.dtype)
+    return value

@@ -1,4 +1,4 @@
-"""Elementary functions of constants, as enclosures in ball arithmetic (arb, through python-flint)."""
+"""Elementary functions of constants, as enclosures in ball arithmetic (flint's arb)."""
 
 from __future__ import annotations
 

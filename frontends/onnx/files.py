@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError, Message
 
-from absint.frontends.onnx.call import printable
+from absint.frontends.onnx.names import printable
 from absint.frontends.onnx.tensors import dtype_name
 from absint.frontends.onnx.values import MalformedError, NotLoweredError, require
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
 
 from absint.frontends.onnx import masks, ports
-from absint.frontends.onnx.call import Call, check_schema, place, printable
-from absint.frontends.onnx.registry import HINTS, MASKS, MAX_OPSET, MIN_OPSET, RULES
+from absint.frontends.onnx.call import Call, check_schema
+from absint.frontends.onnx.names import place, printable
+from absint.frontends.onnx.registry import HINTS, INTEGERS, MASKS, MAX_OPSET, MIN_OPSET, RULES
+from absint.frontends.onnx.scopes import FoundInsideError, Scope
 from absint.frontends.onnx.tensors import constant
-from absint.frontends.onnx.values import Const, NotLoweredError, Unknown, Value, Var, require
+from absint.frontends.onnx.values import (
+    FLOATS,
+    Const,
+    NotLoweredError,
+    Unknown,
+    Value,
+    Var,
+    require,
+)
 from absint.frontends.onnx.walk import BAD, Walk, at
 from absint.ir import Graph
 from absint.problem.errors import Unsupported
@@ -33,8 +43,10 @@ class Lowered:
     """Whether the leading extent of every input is symbolic."""
 
 
-def lower(model: onnx.ModelProto) -> Lowered:
+def lower(model: onnx.ModelProto, dims: Mapping[str, int] | None = None) -> Lowered:
     """The model as a graph of the core, or everything in it that is not supported.
+
+    ``dims`` pins symbolic dimensions of inputs, as ``ports.pinned`` says.
 
     Raises MalformedError, with the place, where the model is not valid.
     """
@@ -42,7 +54,7 @@ def lower(model: onnx.ModelProto) -> Lowered:
     _check_header(walk)
     walk.declare()
     _initialisers(walk)
-    free_batch = _inputs(walk)
+    free_batch = _inputs(walk, dims or {})
     for index, node in enumerate(model.graph.node):
         _node(walk, node, place(node, index))
     graph = _outputs(walk)
@@ -82,7 +94,7 @@ def _initialisers(walk: Walk) -> None:
             walk.define(tensor.name, value)
 
 
-def _inputs(walk: Walk) -> bool:
+def _inputs(walk: Walk, dims: Mapping[str, int]) -> bool:
     """Declares the network's inputs; whether all have a symbolic leading extent.
 
     IR version 3 lists the initialisers among the inputs; they are constants none the less.
@@ -93,23 +105,28 @@ def _inputs(walk: Walk) -> bool:
     infos = [info for info in walk.model.graph.input if info.name not in walk.values]
     require(bool(infos), "the model has no input")
     free = []
+    ports.check_dims(infos, dims)
     for info in infos:
         where = f"input {printable(info.name)!r}"
         walk.values[info.name] = Unknown()
         with at(where):
             try:
-                free.append(_input(walk, info))
+                free.append(_input(walk, info, dims))
             except NotLoweredError as error:
                 walk.unsupported(where, error)
-    if len({port.dtype for port in walk.emit.builder.inputs}) > 1:
+    if len({port.dtype for port in walk.emit.builder.inputs} - set(TOKENS)) > 1:
         walk.unsupported("model", NotLoweredError("inputs of different element types"))
     return all(free)
 
 
-def _input(walk: Walk, info: onnx.ValueInfoProto) -> bool:
+TOKENS = ("int32", "int64")
+"""The element types of token ids."""
+
+
+def _input(walk: Walk, info: onnx.ValueInfoProto, dims: Mapping[str, int]) -> bool:
     """One input of the network; whether its leading extent is symbolic."""
-    port = ports.declared(info)
-    if port.dtype not in ("float32", "float64"):
+    port = ports.pinned(ports.declared(info), dims)
+    if port.dtype not in ("float32", "float64", *TOKENS):
         raise NotLoweredError(f"element type {port.dtype}", "float32 and float64 are")
     shape = ports.input_shape(port)
     node = walk.emit.builder.input(info.name, shape, port.dtype)
@@ -126,7 +143,7 @@ def _node(walk: Walk, node: onnx.NodeProto, where: str) -> None:
             check_schema(node, walk.opset)
         outputs: Sequence[Value | Unknown] | None = None
         try:
-            outputs = _apply(walk, node)
+            outputs = _apply(walk, node, where)
         except NotLoweredError as error:
             walk.unsupported(where, error)
         except BAD:
@@ -138,26 +155,54 @@ def _node(walk: Walk, node: onnx.NodeProto, where: str) -> None:
                 walk.define(name, value)
 
 
-def _apply(walk: Walk, node: onnx.NodeProto) -> tuple[Value, ...] | None:
+def _apply(walk: Walk, node: onnx.NodeProto, where: str) -> tuple[Value, ...] | None:
     """The node's outputs; None where an operand is unknown because of an earlier finding."""
-    if node.domain not in STANDARD:
+    function = walk.function(node)
+    standard = node.domain in STANDARD and not node.overload
+    if function is None and node.domain not in STANDARD:
         raise NotLoweredError(f"an op of domain {printable(node.domain)!r}")
-    if node.op_type not in RULES or node.overload:
+    if function is None and not (standard and node.op_type in RULES):
         raise NotLoweredError("this op", HINTS.get(node.op_type, ""))
+    operands = _operands(walk, node, function is not None)
+    if operands is None:
+        return None
+    walk.emit.name = printable(node.name or node.output[0])
+    scope = Scope(walk, where, _node)
+    try:
+        if function is not None:
+            return scope.function(function, node, operands)
+        single = [walk.uses[name] == 1 for name in node.input]
+        return _ruled(walk, Call(node, walk.opset, operands, walk.emit, single, scope))
+    except FoundInsideError:
+        return None
+
+
+def _operands(walk: Walk, node: onnx.NodeProto, whole: bool) -> list[Value | None] | None:
+    """The operands as the node's rule may see them; None where one is unknown.
+
+    ``whole``: the node is a function, whose own nodes see to what they may read.
+    """
     operands: list[Value | None] = []
     for name in node.input:
         value = walk.values[name] if name else None
         if isinstance(value, Unknown):
             return None
-        operands.append(value if node.op_type in MASKS else masks.unmasked(value))
-    walk.emit.name = printable(node.name or node.output[0])
-    single = [walk.uses[name] == 1 for name in node.input]
-    call = Call(node, walk.opset, operands, walk.emit, single)
-    result = RULES[node.op_type](call)
+        if not whole and node.op_type not in MASKS:
+            value = masks.unmasked(value)
+        floating = isinstance(value, Const | None) or value.dtype in FLOATS
+        if not (floating or whole or node.op_type in INTEGERS):
+            raise NotLoweredError(f"an operand of type {value.dtype} that depends on the input")
+        operands.append(value)
+    return operands
+
+
+def _ruled(walk: Walk, call: Call) -> tuple[Value, ...]:
+    """What the rule in the table gives, once every attribute and output is accounted for."""
+    result = RULES[call.node.op_type](call)
     outputs = result if isinstance(result, tuple) else (result,)
     if call.unread():
         raise NotLoweredError(f"attribute {call.unread()[0]}")
-    if any(walk.uses[name] for name in node.output[len(outputs) :] if name):
+    if any(walk.uses[name] for name in call.node.output[len(outputs) :] if name):
         raise NotLoweredError(f"output {len(outputs)}")
     return outputs
 
@@ -194,4 +239,6 @@ def _output(walk: Walk, name: str) -> Var:
             raise NotLoweredError(f"element type {value.dtype}")
         port = inputs[0]
         return walk.emit.variable(value, Var(port.node, port.shape, value.dtype))
-    return value
+    plain = masks.unmasked(value)
+    assert isinstance(plain, Var)
+    return plain

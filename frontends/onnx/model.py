@@ -10,8 +10,8 @@ from pathlib import Path
 import onnx
 
 from absint.frontends.onnx import files
-from absint.frontends.onnx.call import printable
 from absint.frontends.onnx.lower import Lowered, lower, opset_of
+from absint.frontends.onnx.names import printable
 from absint.frontends.onnx.ports import Extent, declared
 from absint.frontends.onnx.tensors import DTYPES
 from absint.frontends.onnx.values import MalformedError, NotLoweredError
@@ -74,15 +74,18 @@ class _Read:
     lowered: Lowered
 
 
-def load(path: str | Path) -> OnnxModel:
+def load(path: str | Path, dims: Mapping[str, int] | None = None) -> OnnxModel:
     """Reads and lowers ``path`` (or ``path`` + ``.gz``). Nothing is executed.
+
+    ``dims`` gives symbolic dimensions of inputs their size: ``{"sequence": 12}`` by symbol, or
+    ``{"tokens:1": 12}`` by the input's name and axis.
 
     Raises:
         InputError: the file cannot be read, or is not a valid model.
         UnsupportedError: everything in the model that is not supported.
     """
     path = Path(path)
-    read = _read(path)
+    read = _read(path, dims)
     if read.lowered.graph is None:
         raise UnsupportedError(read.lowered.unsupported)
     return OnnxModel(
@@ -90,10 +93,13 @@ def load(path: str | Path) -> OnnxModel:
     )
 
 
-def inspect(path: str | Path) -> Inspection:
-    """Describes a model; what is not supported is listed, not raised. Raises InputError."""
+def inspect(path: str | Path, dims: Mapping[str, int] | None = None) -> Inspection:
+    """Describes a model; what is not supported is listed, not raised. ``dims`` as for ``load``.
+
+    Raises InputError.
+    """
     path = Path(path)
-    read = _read(path)
+    read = _read(path, dims)
     graph = read.proto.graph
     constants = {tensor.name for tensor in graph.initializer}
     ops = Counter(printable(node.op_type) for node in graph.node)
@@ -113,12 +119,12 @@ def inspect(path: str | Path) -> Inspection:
     )
 
 
-def _read(path: Path) -> _Read:
+def _read(path: Path, dims: Mapping[str, int] | None) -> _Read:
     try:
         data = files.read(path)
         proto = files.parse(data)
         proto_bytes, digest = files.inline(proto, data, path.parent)
-        return _Read(proto, proto_bytes, digest, lower(proto))
+        return _Read(proto, proto_bytes, digest, lower(proto, dims))
     except MalformedError as error:
         raise InputError(str(error), path=printable(str(path), 1000)) from error
 

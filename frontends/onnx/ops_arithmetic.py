@@ -138,10 +138,21 @@ def identity(call: Call) -> Value:
 
 def cast(call: Call) -> Value:
     """Between float types a variable keeps its real value; constants are converted as stored."""
-    target = dtype_name(call.integer("to"))
     call.ignore("saturate", "round_mode")
-    x = call.value()
+    return _cast(call.value(), dtype_name(call.integer("to")))
+
+
+def cast_like(call: Call) -> Value:
+    call.ignore("saturate", "round_mode")
+    return _cast(call.value(), call.value(1).dtype)
+
+
+def _cast(x: Value, target: str) -> Value:
     if isinstance(x, Var):
+        if x.dtype not in FLOATS:
+            if x.dtype in ("int32", "int64") and target in ("int32", "int64"):
+                return Var(x.node, x.shape, target)
+            raise NotLoweredError(f"conversion of {x.dtype} that depends on the input to {target}")
         if target not in ("float32", "float64"):
             raise NotLoweredError(f"conversion of the network's values to {target}")
         return Var(x.node, x.shape, target)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx import enclosure
+from absint.frontends.onnx import compose, enclosure
 from absint.frontends.onnx.call import Call
 from absint.frontends.onnx.values import (
     FLOATS,
@@ -70,15 +70,12 @@ def _extreme(call: Call, sign: int) -> Value:
     require(same or call.opset >= 8, "operands of different shapes before opset 8")
     constants = [value for value in operands if isinstance(value, Const)]
     variables = [value for value in operands if isinstance(value, Var)]
-    if len(variables) > 1:
-        name = "largest" if sign > 0 else "smallest"
-        raise NotLoweredError(f"the {name} of several tensors that depend on the input")
     bound = functools.reduce(functools.partial(_fold, sign), constants) if constants else None
     if not variables:
         assert bound is not None
         return bound
-    x = call.emit.broadcast(variables[0], shape)
-    assert isinstance(x, Var)
+    wide = [compose.spread(call.emit, value, shape) for value in variables]
+    x = functools.reduce(lambda a, b: compose.maximum(call.emit, a, b, sign), wide)
     return x if bound is None else _bounded(call, x, bound, sign)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from absint.frontends.onnx import tokens
 from absint.frontends.onnx.call import Call
 from absint.frontends.onnx.values import (
     Array,
@@ -189,8 +190,10 @@ def _slice_bounds(call: Call) -> tuple[Bounds, Bounds, Bounds | None, Bounds | N
 
 
 def gather(call: Call) -> Value:
-    x, indices = call.value(), call.const(1, "indices")
+    x, indices = call.value(), call.value(1)
     axis = axis_of(call.integer("axis", 0), len(x.shape))
+    if isinstance(indices, Var):
+        return tokens.embedding(call.emit, x, indices, axis)
     require(indices.value.dtype.kind == "i", f"indices of type {indices.dtype}")
     extent = x.shape[axis]
     outside = (indices.value < -extent) | (indices.value >= extent)

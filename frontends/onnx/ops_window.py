@@ -99,11 +99,11 @@ def conv(call: Call) -> Value:
         column = call.emit.rearrange(b, lambda a: a.reshape((-1, *(1,) * len(slide.space))))
         assert isinstance(column, Const)
         consts["bias"] = column.ir()
-    _fits(slide, x.shape[1])
+    fits(slide, x.shape[1])
     return call.emit.add("conv", [x], slide.attributes(call.integer("group", 1)), consts)
 
 
-def _fits(slide: Window, channels: int) -> None:
+def fits(slide: Window, channels: int) -> None:
     """Raises MalformedError where the padded input is too large, or smaller than the kernel."""
     extents = zip(slide.space, slide.begins, slide.ends, strict=True)
     padded = tuple(n + begin + end for n, begin, end in extents)
@@ -122,9 +122,9 @@ def average_pool(call: Call) -> Value:
     if kernel is None:
         raise MalformedError("attribute kernel_shape is missing")
     slide = window(call, x.shape[2:], kernel)
-    _fits(slide, x.shape[1])
+    fits(slide, x.shape[1])
     include = bool(call.integer("count_include_pad", 0))
-    outs, ends = _extents(slide, bool(call.integer("ceil_mode", 0)))
+    outs, ends = output_extents(slide, bool(call.integer("ceil_mode", 0)))
     if include and ends != slide.ends:
         raise NotLoweredError("count_include_pad with ceil_mode where a window leaves the padding")
     counts = _counts(slide, outs, include)
@@ -147,7 +147,7 @@ def _inverse(counts: np.ndarray[tuple[int, ...], np.dtype[np.float64]], dtype: s
     return enclosure.divide(number(1.0, dtype), Const(counts, dtype))
 
 
-def _extents(slide: Window, ceil: bool) -> tuple[Shape, Shape]:
+def output_extents(slide: Window, ceil: bool) -> tuple[Shape, Shape]:
     """The output's extents, and the end pads with which a convolution reaches as far."""
     outs, ends = [], []
     rows = zip(slide.space, slide.begins, slide.ends, slide.strides, slide.reach, strict=True)

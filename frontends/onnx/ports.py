@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import onnx
 
-from absint.frontends.onnx.call import printable
+from absint.frontends.onnx.names import printable
 from absint.frontends.onnx.tensors import dtype_name
 from absint.frontends.onnx.values import (
     MalformedError,
@@ -48,6 +49,34 @@ def _extent(dim: onnx.TensorShapeProto.Dimension) -> Extent:
     return dim.dim_param
 
 
+def pinned(port: Declared, dims: Mapping[str, int]) -> Declared:
+    """``port`` with symbolic dimensions that ``dims`` names in their place.
+
+    A dimension is named by its symbol, or (above all one without a symbol) by "input:axis".
+    """
+    if port.extents is None:
+        return port
+    extents = tuple(
+        extent
+        if isinstance(extent, int)
+        else dims.get(f"{port.name}:{axis}", dims.get(extent, extent) if extent else extent)
+        for axis, extent in enumerate(port.extents)
+    )
+    return Declared(port.name, port.dtype, extents)
+
+
+def check_dims(infos: Iterable[onnx.ValueInfoProto], dims: Mapping[str, int]) -> None:
+    """Raises MalformedError where ``dims`` names no symbolic dimension, or gives it no size."""
+    names: set[str] = set()
+    for info in infos:
+        for axis, dim in enumerate(info.type.tensor_type.shape.dim):
+            if isinstance(_extent(dim), str):
+                names |= {f"{info.name}:{axis}", dim.dim_param}
+    for name, extent in dims.items():
+        require(bool(name) and name in names, f"no input has a dimension {printable(name)!r}")
+        require(extent >= 1, f"dimension {printable(name)!r} cannot be {extent}")
+
+
 def input_shape(port: Declared) -> Shape:
     """The input's shape, with 1 for a symbolic leading extent. Raises MalformedError."""
     extents = port.extents
@@ -56,7 +85,8 @@ def input_shape(port: Declared) -> Shape:
     for axis, extent in enumerate(extents[1:], start=1):
         require(
             not isinstance(extent, str),
-            f"dimension {axis} is symbolic ({printable(str(extent))!r}); only the first may be",
+            f"dimension {axis} is symbolic ({printable(str(extent))!r}); only the first may be, "
+            "unless it is given a size",
         )
     shape = tuple(1 if isinstance(extent, str) else extent for extent in extents)
     require(min(shape, default=1) > 0, f"the input's shape {shape} is empty")

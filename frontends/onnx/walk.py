@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator
+from collections import ChainMap, Counter
+from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import onnx
 
 from absint.frontends.onnx import guess, ports
-from absint.frontends.onnx.call import printable
 from absint.frontends.onnx.emit import Emitter
+from absint.frontends.onnx.names import printable
 from absint.frontends.onnx.values import (
     MAX_TOTAL,
     MalformedError,
@@ -40,6 +40,18 @@ def at(where: str) -> Iterator[None]:
         raise MalformedError(f"{where}: {text}") from error
 
 
+MAX_VALUES = 1 << 20
+"""How many tensors the nodes may give, those of loops counted every time."""
+
+
+@dataclass
+class Size:
+    """How many tensors the nodes lowered so far have given, and how many numbers these hold."""
+
+    values: int = 0
+    entries: int = 0
+
+
 @dataclass
 class Walk:
     """Filled by the walker node by node."""
@@ -47,12 +59,35 @@ class Walk:
     model: onnx.ModelProto
     opset: int
     emit: Emitter = field(default_factory=Emitter)
-    values: dict[str, Value | Unknown] = field(default_factory=dict)
+    values: MutableMapping[str, Value | Unknown] = field(default_factory=dict)
     found: list[Unsupported] = field(default_factory=list)
     declared: dict[str, ports.Declared] = field(default_factory=dict)
     uses: Counter[str] = field(default_factory=Counter)
-    entries: int = 0
-    """How many numbers the nodes lowered so far have given."""
+    size: Size = field(default_factory=Size)
+    depth: int = 0
+    """How many sub-graphs or functions this one is inside of."""
+
+    def child(self, values: ChainMap[str, Value | Unknown], opset: int) -> Walk:
+        """The scope of a sub-graph or function: the same graph, other names."""
+        return Walk(
+            self.model,
+            opset,
+            self.emit,
+            values,
+            self.found,
+            size=self.size,
+            depth=self.depth + 1,
+        )
+
+    def function(self, node: onnx.NodeProto) -> onnx.FunctionProto | None:
+        """The model's function that the node calls; None where it is no function of the model."""
+        key = (node.domain, node.op_type, node.overload)
+        if node.domain in ("", "ai.onnx"):
+            return None
+        for function in self.model.functions:
+            if (function.domain, function.name, function.overload) == key:
+                return function
+        return None
 
     def declare(self) -> None:
         """Notes what definitions will be held to, and how often each tensor is read."""
@@ -63,8 +98,16 @@ class Walk:
             except NotLoweredError:
                 continue  # reported where it matters: at the graph's inputs and outputs
         self.uses.update(info.name for info in graph.output)
-        for node in graph.node:
+        self.count_uses(graph.node)
+
+    def count_uses(self, nodes: Iterable[onnx.NodeProto]) -> None:
+        """Counts what nodes read; what their sub-graphs read, they may read many times."""
+        for node in nodes:
             self.uses.update(node.input)
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    self.count_uses(attribute.g.node)
+                    self.count_uses(attribute.g.node)
 
     def define(self, name: str, value: Value | Unknown) -> None:
         """Binds a tensor's name. Raises MalformedError for a second definition of it."""
@@ -75,8 +118,10 @@ class Walk:
 
     def count(self, value: Value | Unknown) -> None:
         """Adds up the sizes of what nodes give. Raises MalformedError beyond MAX_TOTAL."""
-        self.entries += 0 if isinstance(value, Unknown) else math.prod(value.shape)
-        require(self.entries <= MAX_TOTAL, f"tensors of more than {MAX_TOTAL} numbers so far")
+        self.size.values += 1
+        self.size.entries += 0 if isinstance(value, Unknown) else math.prod(value.shape)
+        require(self.size.entries <= MAX_TOTAL, f"tensors of more than {MAX_TOTAL} numbers so far")
+        require(self.size.values <= MAX_VALUES, f"more than {MAX_VALUES} tensors so far")
 
     def unsupported(self, where: str, error: NotLoweredError) -> None:
         self.found.append(Unsupported(where, error.what, error.hint))

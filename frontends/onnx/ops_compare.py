@@ -1,0 +1,184 @@
+"""Comparisons and logic on constants, selection, and positions of extremes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from absint.frontends.onnx import compose, masks, tokens
+from absint.frontends.onnx.call import Call
+from absint.frontends.onnx.values import (
+    MASKING,
+    Array,
+    Const,
+    NotLoweredError,
+    Value,
+    Var,
+    axis_of,
+    broadcast,
+    require,
+)
+
+Rule = Callable[[Call], Value]
+
+
+def exact(call: Call, index: int) -> Const:
+    """An exact constant operand."""
+    const = call.const(index, "a value")
+    if const.radius is not None:
+        raise NotLoweredError("a comparison of the results of rounding arithmetic")
+    return const
+
+
+def binary(operation: Callable[[Array, Array], Array], dtype: str | None = "bool") -> Rule:
+    """An operation on two exact constants; ``dtype`` None: of the first operand's type."""
+
+    def rule(call: Call) -> Value:
+        a, b = exact(call, 0), exact(call, 1)
+        require(a.dtype == b.dtype, f"operands of types {a.dtype} and {b.dtype}")
+        broadcast(a.shape, b.shape)
+        return Const(np.asarray(operation(a.value, b.value)), dtype or a.dtype)
+
+    return rule
+
+
+def negation(call: Call) -> Value:
+    x = exact(call, 0)
+    require(x.dtype == "bool", f"the negation of {x.dtype}")
+    return Const(~x.value, "bool")
+
+
+def is_nan(call: Call) -> Value:
+    """False: no value of a network over the reals is NaN, nor may a constant be."""
+    return Const(np.zeros(call.value().shape, dtype=np.bool_), "bool")
+
+
+def modulo(call: Call) -> Value:
+    """The divisor's sign; with ``fmod`` the dividend's."""
+    a, b = exact(call, 0), exact(call, 1)
+    fmod = call.integer("fmod", 0)
+    require(a.value.dtype.kind == "i" or fmod == 1, "fmod=0 is for integers")
+    require(a.dtype == b.dtype, f"operands of types {a.dtype} and {b.dtype}")
+    require(bool((b.value != 0).all()), "division by zero")
+    return Const(np.asarray((np.fmod if fmod else np.mod)(a.value, b.value)), a.dtype)
+
+
+def where(call: Call) -> Value:
+    """A constant condition; one that takes entries out of a softmax gives a mask."""
+    condition, a, b = exact(call, 0), call.value(1), call.value(2)
+    require(condition.dtype == "bool", f"a condition of type {condition.dtype}")
+    require(a.dtype == b.dtype, f"operands of types {a.dtype} and {b.dtype}")
+    shape = broadcast(condition.shape, a.shape, b.shape)
+    keep = np.broadcast_to(condition.value, shape)
+    if isinstance(a, Const) and isinstance(b, Const):
+        return _constants(keep, a, b)
+    if isinstance(a, Const):
+        a, b, keep = b, a, ~keep
+    assert isinstance(a, Var)
+    if isinstance(b, Const):
+        low = b.common()
+        if low is not None and low <= MASKING:
+            wide = call.emit.broadcast(a, shape)
+            assert isinstance(wide, Var)
+            return masks.fill(call.emit, wide, keep, low)
+    first, second = (_plain(value) for value in (a, b))
+    sources = [call.emit.broadcast(value, shape) for value in (first, second)]
+    index = np.arange(keep.size).reshape(shape)
+    return compose.pick(call.emit, sources, np.where(keep, index, keep.size + index))
+
+
+def _plain(value: Value) -> Value:
+    found = masks.unmasked(value)
+    assert found is not None
+    return found
+
+
+def _constants(keep: Array, a: Const, b: Const) -> Const:
+    radius = None
+    if a.radius is not None or b.radius is not None:
+        zero = np.zeros(())
+        radii = [zero if c.radius is None else c.radius for c in (a, b)]
+        radius = np.where(keep, *radii)
+    return Const(np.where(keep, a.value, b.value), a.dtype, radius)
+
+
+def arg_extreme(sign: int) -> Rule:
+    """ArgMax (sign 1) and ArgMin (sign -1)."""
+
+    def rule(call: Call) -> Value:
+        x = call.value()
+        axis = axis_of(call.integer("axis", 0), len(x.shape))
+        keep = bool(call.integer("keepdims", 1))
+        if call.integer("select_last_index", 0):
+            raise NotLoweredError("select_last_index=1")
+        if isinstance(x, Const):
+            value = (np.argmax if sign > 0 else np.argmin)(x.value, axis=axis, keepdims=keep)
+            require(x.radius is None, "an argmax of the results of rounding arithmetic")
+            return Const(np.asarray(value), "int64")
+        return tokens.argmax(call.emit, x, axis, keep, sign)
+
+    return rule
+
+
+def top_k(call: Call) -> tuple[Value, ...]:
+    """The k largest; of variables the one largest and its position."""
+    x = call.value()
+    axis = axis_of(call.integer("axis", -1), len(x.shape))
+    count = call.integer("k") if call.opset < 10 else int(call.scalar(1, "k"))
+    sign = 1 if call.opset < 11 or call.integer("largest", 1) else -1
+    call.ignore("sorted")
+    if isinstance(x, Const):
+        return _sorted(x, axis, count, sign)
+    if count != 1:
+        raise NotLoweredError(f"the {count} largest entries", "k=1 is")
+    return (
+        tokens.best(call.emit, x, axis, sign),
+        tokens.argmax(call.emit, x, axis, True, sign),
+    )
+
+
+def _sorted(x: Const, axis: int, count: int, sign: int) -> tuple[Value, ...]:
+    require(x.radius is None and 1 <= count <= x.shape[axis], f"k={count} of {x.shape}")
+    order = np.argsort(-sign * x.value, axis=axis, kind="stable")
+    index = np.take(order, np.arange(count), axis=axis)
+    return Const(np.take_along_axis(x.value, index, axis), x.dtype), Const(index, "int64")
+
+
+def extremes(sign: int) -> Rule:
+    """ReduceMax (sign 1) and ReduceMin (sign -1)."""
+
+    def rule(call: Call) -> Value:
+        x, axes, keep = call.value(), reduced_axes(call, 18), bool(call.integer("keepdims", 1))
+        if axes is None:
+            return x
+        kept = [axis for axis in range(len(x.shape)) if axis not in axes]
+        lead = tuple(x.shape[axis] for axis in kept)
+        count = math.prod(x.shape[axis] for axis in axes)
+        require(count > 0, "a reduction of an empty tensor")
+        flat = call.emit.rearrange(x, lambda a: a.transpose((*kept, *axes)).reshape((*lead, count)))
+        y = tokens.best(call.emit, flat, len(lead), sign)
+        shape = tuple(
+            1 if axis in axes else n for axis, n in enumerate(x.shape) if keep or axis not in axes
+        )
+        return call.emit.rearrange(y, lambda a: a.reshape(shape))
+
+    return rule
+
+
+def reduced_axes(call: Call, since: int) -> tuple[int, ...] | None:
+    """The axes of a reduction, sorted; None where there are none and that means no reduction.
+
+    ``since``: the opset in which the axes became an operand.
+    """
+    rank = len(call.value().shape)
+    axes: tuple[int, ...] | None = None
+    if call.opset < since:
+        axes = call.integers("axes")
+    elif call.has(1):
+        axes = call.integer_list(1, "axes")
+    if not axes and call.opset >= since and call.integer("noop_with_empty_axes", 0):
+        return None
+    call.ignore("noop_with_empty_axes")
+    return tuple(sorted({axis_of(axis, rank) for axis in axes or range(rank)}))

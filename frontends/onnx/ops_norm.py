@@ -1,0 +1,123 @@
+"""Normalisations over what the input gives."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from absint.frontends.onnx import compose, enclosure, moments
+from absint.frontends.onnx.call import Call
+from absint.frontends.onnx.ops_arithmetic import plus, times
+from absint.frontends.onnx.ops_linear import average
+from absint.frontends.onnx.values import (
+    Const,
+    NotLoweredError,
+    Shape,
+    Value,
+    Var,
+    axis_of,
+    check_size,
+    number,
+    require,
+)
+
+
+def layer(call: Call) -> Value:
+    return _trailing(call, centered=True)
+
+
+def root_mean_square(call: Call) -> Value:
+    return _trailing(call, centered=False)
+
+
+def _trailing(call: Call, centered: bool) -> Value:
+    """All axes from ``axis`` on; the type of the statistics only matters to roundings."""
+    x, epsilon = call.var(), call.number("epsilon", 1e-5)
+    call.ignore("stash_type")
+    axis = axis_of(call.integer("axis", -1), len(x.shape))
+    y: Value = moments.normalize(call.emit, x, len(x.shape) - axis, centered, epsilon)
+    if call.has(1):
+        y = _checked(times(call.emit, y, call.float_const(1, "a scale")), x.shape)
+    if call.has(2):
+        y = _checked(plus(call.emit, y, call.float_const(2, "a bias"), (True, False)), x.shape)
+    return y
+
+
+def _checked(y: Value, shape: Shape) -> Value:
+    require(y.shape == shape, f"a scale or bias enlarges {shape} to {y.shape}")
+    return y
+
+
+def instance(call: Call) -> Value:
+    x = call.var()
+    require(len(x.shape) >= 3, f"an instance of shape {x.shape} has no spatial axis")
+    y = moments.normalize(call.emit, x, len(x.shape) - 2, True, call.number("epsilon", 1e-5))
+    return _affine(call, y, x.shape[1])
+
+
+def group(call: Call) -> Value:
+    """Scale and bias have an entry a channel since opset 21, and one a group before."""
+    x, groups = call.var(), call.integer("num_groups")
+    call.ignore("stash_type")
+    require(len(x.shape) >= 2 and groups >= 1, f"groups of a tensor of shape {x.shape}")
+    require(x.shape[1] % groups == 0, f"{x.shape[1]} channels in {groups} groups")
+    check_size((x.shape[0], groups))
+    parts = call.emit.reshape(x, (x.shape[0], groups, math.prod(x.shape[1:]) // groups))
+    y = moments.normalize(call.emit, parts, 1, True, call.number("epsilon", 1e-5))
+    y = call.emit.reshape(y, x.shape)
+    return _affine(call, y, x.shape[1] if call.opset >= 21 else groups)
+
+
+def _affine(call: Call, y: Var, count: int) -> Value:
+    """``y * scale + bias`` with an entry a channel, or a group of channels."""
+    consts = []
+    for index, name in ((1, "a scale"), (2, "a bias")):
+        const = call.float_const(index, name)
+        require(const.shape == (count,), f"{name} of shape {const.shape}, not ({count},)")
+        repeats, rank = y.shape[1] // count, len(y.shape)
+        column = call.emit.rearrange(
+            const, lambda a, r=repeats, k=rank: np.repeat(a, r).reshape((-1, *(1,) * (k - 2)))
+        )
+        consts.append(column)
+    return plus(call.emit, times(call.emit, y, consts[0]), consts[1], (True, False))
+
+
+def lp(call: Call) -> Value:
+    """``x / |x|_p`` along one axis, for p 1 and 2."""
+    x, order = call.var(), call.integer("p", 2)
+    axis = axis_of(call.integer("axis", -1), len(x.shape))
+    if order not in (1, 2):
+        raise NotLoweredError(f"p={order}")
+    size = call.emit.add("abs", [x]) if order == 1 else compose.power(call.emit, x, 2)
+    norm = average(call.emit, size, (axis,), keep=True, mean=False)
+    assert isinstance(norm, Var)
+    root = norm if order == 1 else compose.square_root(call.emit, norm)
+    return compose.quotient(call.emit, x, root)
+
+
+def local_response(call: Call) -> Value:
+    """``x / (bias + alpha / size * sum x^2)^beta`` over a window of channels."""
+    x, size = call.var(), call.integer("size")
+    alpha, beta = call.number("alpha", 0.0001), call.number("beta", 0.75)
+    bias = call.number("bias", 1.0)
+    require(len(x.shape) >= 2 and size >= 1, f"a window of {size} in {x.shape}")
+    if beta * 4 != int(beta * 4) or beta <= 0:
+        raise NotLoweredError(f"beta={beta}", "multiples of 1/4 are")
+    emit, channels = call.emit, x.shape[1]
+    lower, upper = (size - 1) // 2, size - 1 - (size - 1) // 2
+    at = np.arange(channels)
+    window = ((at[:, None] >= at - lower) & (at[:, None] <= at + upper)).astype(np.float64)
+    squares = emit.rearrange(compose.power(emit, x, 2), lambda a: np.moveaxis(a, 1, -1))
+    assert isinstance(squares, Var)
+    rate = enclosure.divide(number(alpha, x.dtype), number(float(size), x.dtype))
+    weight = enclosure.multiply(Const(window, x.dtype), rate)
+    root = emit.dense(squares, weight, number(bias, x.dtype))
+    quarters = int(beta * 4)
+    while quarters % 4:
+        root, quarters = compose.square_root(emit, root), quarters * 2
+    power = quarters // 4
+    root = root if power == 1 else compose.power(emit, root, power)
+    back = emit.rearrange(root, lambda a: np.moveaxis(a, -1, 1))
+    assert isinstance(back, Var)
+    return compose.quotient(emit, x, back)
