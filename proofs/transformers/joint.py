@@ -121,12 +121,8 @@ def _argmax(node: Node, xs: Sequence[Interval]) -> Interval:
     """The first and the last entry that no other is sure to beat; the lowest of equals wins."""
     lower = np.where(np.isnan(xs[0][0]), -np.inf, xs[0][0])
     upper = np.where(np.isnan(xs[0][1]), np.inf, xs[0][1])
-    none = np.full_like(lower[..., :1], -np.inf)
-    before = np.maximum.accumulate(lower[..., :-1], axis=-1)
-    after = np.flip(np.maximum.accumulate(np.flip(lower[..., 1:], -1), axis=-1), -1)
-    beaten_by = np.concatenate([none, before], -1), np.concatenate([after, none], -1)
-    first = np.arange(lower.shape[-1]) == 0
-    wins = ((upper > beaten_by[0]) | first) & (upper >= beaten_by[1])
+    best, place = lower.max(axis=-1, keepdims=True), lower.argmax(axis=-1)[..., None]
+    wins = (upper > best) | ((upper == best) & (np.arange(lower.shape[-1]) <= place))
     last = lower.shape[-1] - 1 - np.flip(wins, -1).argmax(axis=-1)
     return wins.argmax(axis=-1).astype(np.float64), last.astype(np.float64)
 
