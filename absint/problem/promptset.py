@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import TypeVar
 
 from absint.problem.decode import (
@@ -146,6 +147,22 @@ class PromptSet:
         if not self.space.slots:
             return iter([()] * self.count)
         return _walk(self.root, self.space.slots)
+
+    def draw(self, source: Random) -> tuple[int, ...]:
+        """One prompt, all being equally likely. Raises ValueError: the set is empty."""
+        if not self:
+            raise ValueError("no prompt to draw")
+        node, drawn = self.root, []
+        for _ in range(self.space.slots):
+            weights = [mask.bit_count() * target.count for mask, target in node.edges]
+            place = source.randrange(sum(weights))
+            for (mask, target), weight in zip(node.edges, weights, strict=True):
+                if place < weight:
+                    drawn.append(list(members(mask))[place % mask.bit_count()])
+                    node = target
+                    break
+                place -= weight
+        return tuple(drawn)
 
     def __or__(self, other: PromptSet) -> PromptSet:
         return self._combine(other, lambda a, b: a or b)

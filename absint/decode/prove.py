@@ -1,0 +1,208 @@
+"""From a decoding problem to a verdict. ``checked`` is the only place that says verified."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from absint.decode.greedy import Decoder, Transcript
+from absint.decode.remainder import Remainder
+from absint.decode.result import DecodeCounterexample, DecodeResult
+from absint.decode.search import CellSearch, Effort
+from absint.decode.tree import to_bytes
+from absint.ir import Graph
+from absint.ir.affine import IntArray
+from absint.problem.decode import DecodeProblem, PromptCell
+from absint.problem.outlook import Outlook
+from absint.problem.promptset import PromptSet, PromptSpace
+from absint.proofs.decode.check import DecodeReport, StepBounds, check_decode, graphs_digest
+from absint.proofs.decode.state import Rules
+from absint.proofs.decode.walk import OpenPrompts, Walk
+from absint.proofs.format import Certificate
+from absint.search import result
+from absint.search.options import Deadline, SearchOptions
+from absint.search.prove import Binding
+from absint.search.result import Verdict
+
+Runner = Callable[[IntArray], Transcript]
+"""Decodes prompts (count, length) on the real runtime, token by token."""
+
+ATTACKS = 2048
+"""Random prompts that are tried before anything is proved, and open ones after each search."""
+EFFORTS = (Effort(2, 400), Effort(3, 4_000), Effort(6, 40_000))
+
+
+def prove_decode(
+    graphs: Mapping[int, Graph],
+    problem: DecodeProblem,
+    binding: Binding,
+    runtime: Callable[[int], Runner],
+    options: SearchOptions,
+) -> DecodeResult:
+    """Verifies one property of a decoding network.
+
+    ``graphs`` holds the decode graph of each length of prompt; ``runtime(length)`` decodes on the
+    real runtime and is asked only to confirm a counterexample.
+    """
+    return _Proof(graphs, problem, binding, runtime, options).run()
+
+
+@dataclass
+class _Cell:
+    """One cell with what has been found of it."""
+
+    cell: PromptCell
+    graph: Graph
+    bounds: StepBounds
+    decoder: Decoder
+    proof: bytes = b""
+    cases: int = 0
+    open: PromptSet | None = None
+
+
+@dataclass
+class _Proof:
+    graphs: Mapping[int, Graph]
+    problem: DecodeProblem
+    binding: Binding
+    runtime: Callable[[int], Runner]
+    options: SearchOptions
+    started: float = field(default_factory=time.monotonic)
+
+    def run(self) -> DecodeResult:
+        self.deadline = Deadline.after(0.6 * self.options.timeout)
+        self.outlook = Outlook(self.problem)
+        self.random = random.Random(self.options.seed)
+        bounds = {n: StepBounds(self.problem, g, n) for n, g in self.graphs.items()}
+        decoders = {n: Decoder(g, self.problem) for n, g in self.graphs.items()}
+        self.cells = [
+            _Cell(cell, self.graphs[n], bounds[n], decoders[n])
+            for cell in self.problem.cells
+            for n in (len(cell.slots),)
+        ]
+        for cell in self.cells:
+            space = PromptSpace(len(cell.cell.slots))
+            found = self._attack(cell, space.of_cell(self.problem, cell.cell))
+            if found is not None:
+                return self._falsified(found)
+        for cell in self.cells:
+            found = self._search(cell)
+            if found is not None:
+                return self._falsified(found)
+        return self._checked()
+
+    def _search(self, cell: _Cell) -> DecodeCounterexample | None:
+        """Fills in the cell's proof; a counterexample where one turns up on the way."""
+        for effort in EFFORTS:
+            search = self._attempt(cell, effort)
+            if not cell.open:
+                return None
+            found = self._attack(cell, cell.open)
+            if found is not None:
+                return found
+            remainder = Remainder(search, cell.open)
+            if remainder.small:
+                remainder.close()
+                self._keep(cell, search)
+                if not cell.open:
+                    return None
+            if self.deadline.left() <= 0:
+                return None
+        return None
+
+    def _attempt(self, cell: _Cell, effort: Effort) -> CellSearch:
+        rules = Rules(self.problem, cell.cell, self.outlook)
+        search = CellSearch(rules, cell.bounds, effort, self.deadline, self.options.seed)
+        search.run()
+        self._keep(cell, search)
+        return search
+
+    def _keep(self, cell: _Cell, search: CellSearch) -> None:
+        """Takes a search's proof where it leaves fewer prompts open than the one before."""
+        proof = to_bytes(search.root, search.shared, len(self.problem.vocabulary))
+        walk = Walk(self.problem, cell.cell, proof, self.outlook)
+        still_open = OpenPrompts(self.problem, cell.cell)
+        for visit in walk.visits():
+            still_open.add(visit)
+        found = still_open.found()
+        cell.cases += search.cases
+        if cell.open is None or found.count < cell.open.count:
+            cell.proof, cell.open = proof, found
+
+    def _attack(self, cell: _Cell, prompts: PromptSet) -> DecodeCounterexample | None:
+        """Runs prompts out of a set; a confirmed counterexample, if one is catastrophic."""
+        chosen = sample(prompts, ATTACKS, self.random)
+        if not len(chosen):
+            return None
+        written = cell.decoder.decode(chosen).tokens
+        bad = [
+            row
+            for row, (prompt, text) in enumerate(
+                zip(chosen.tolist(), written.tolist(), strict=True)
+            )
+            if self.problem.catastrophic(prompt, _text(text))
+        ]
+        if not bad:
+            return None
+        suspects = chosen[bad[:64]]
+        real = self.runtime(chosen.shape[1])(suspects)
+        for prompt, text, margins in zip(suspects, real.tokens, real.margins, strict=True):
+            output = _text(text.tolist())
+            if self.problem.catastrophic(prompt.tolist(), output):
+                return DecodeCounterexample(
+                    tuple(prompt.tolist()), output, tuple(margins.tolist()[: len(output)])
+                )
+        return None
+
+    def _falsified(self, found: DecodeCounterexample) -> DecodeResult:
+        return DecodeResult(
+            self.problem, Verdict.FALSIFIED, self._effort(0.0), counterexample=found
+        )
+
+    def _effort(self, check: float) -> result.Effort:
+        search = time.monotonic() - self.started - check
+        return result.Effort(search, check, sum(cell.cases for cell in self.cells))
+
+    def _checked(self) -> DecodeResult:
+        """Verified, where the checker accepts the whole proof; unknown otherwise."""
+        certificate = Certificate(
+            self.binding.model,
+            self.binding.spec,
+            graphs_digest(self.graphs),
+            self.problem,
+            tuple(cell.proof for cell in self.cells),
+        ).to_bytes()
+        begun = time.monotonic()
+        report = check_decode(
+            Certificate.from_bytes(certificate), self.graphs, self.problem, jobs=self.options.jobs
+        )
+        effort = self._effort(time.monotonic() - begun)
+        if report.accepted:
+            return DecodeResult(self.problem, Verdict.VERIFIED, effort, certificate, report)
+        return DecodeResult(
+            self.problem, Verdict.UNKNOWN, effort, certificate, report, reason=_reason(report)
+        )
+
+
+def _reason(report: DecodeReport) -> str:
+    if report.rejected:
+        return f"the checker turned {len(report.rejected)} steps of the proof down"
+    return f"{report.open_count} of {report.prompts} prompts are open"
+
+
+def _text(tokens: Sequence[int]) -> tuple[int, ...]:
+    """What was emitted: up to the stop token."""
+    return tuple(token for token in tokens if token >= 0)
+
+
+def sample(prompts: PromptSet, count: int, source: random.Random) -> IntArray:
+    """All prompts of a set, or ``count`` drawn uniformly: (prompts, slots)."""
+    if prompts.count <= count:
+        rows = list(prompts)
+    else:
+        rows = [prompts.draw(source) for _ in range(count)]
+    return np.array(rows, dtype=np.int64).reshape((len(rows), prompts.space.slots))
