@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,8 @@ from absint.proofs.format import Certificate, CertificateError
 from absint.search.options import SearchOptions
 
 if TYPE_CHECKING:
-    from absint.frontends.onnx import OnnxModel
-    from absint.frontends.runtime import OnnxRuntime
+    from absint.frontends.models import Model
+    from absint.frontends.runtime import Runtime
     from absint.frontends.spec import Spec
     from absint.search.result import Result
 
@@ -30,7 +30,7 @@ FloatArray = NDArray[np.float64]
 class Task:
     """A model with a spec read for it."""
 
-    model: OnnxModel
+    model: Model
     spec: Spec
 
     def problem(self, name: str) -> Problem:
@@ -47,34 +47,45 @@ class Task:
         """
         return self._session.run(x)
 
+    @property
+    def runtime_name(self) -> str:
+        """The runtime that counterexamples are replayed on, with its version."""
+        return self._session.name
+
     @cached_property
-    def _session(self) -> OnnxRuntime:
+    def _session(self) -> Runtime:
         return self.runtime()
 
-    def runtime(self, *, optimised: bool = False) -> OnnxRuntime:
-        from absint.frontends.runtime import OnnxRuntime
+    def runtime(self, *, optimised: bool = False) -> Runtime:
+        from absint.frontends.runtime import runtime
 
-        return OnnxRuntime(self.model, optimised=optimised)
+        return runtime(self.model, optimised=optimised)
 
 
-def load(model: str | Path, region: str | Path) -> Task:
-    """Reads and lowers ``model``, then reads the spec ``region`` for it. Nothing is executed.
+def load(model: Any, region: str | Path, *, trusted: bool = True) -> Task:
+    """Reads and lowers ``model``, then reads the spec ``region`` for it.
+
+    ``model`` is the path of an ONNX file or of a lowered graph; or, where the model's own code is
+    ``trusted``, ``package.module:factory``, the path of a ``.pt2`` file, a ``torch.nn.Module``, or
+    a pair of one with its example inputs.
 
     Raises:
-        InputError: a file cannot be read or is wrong.
+        InputError: a file cannot be read or is wrong, or the model is not trusted.
         UnsupportedError: everything that is not supported, before any work.
     """
-    from absint.frontends.onnx import load as load_model
+    from absint.frontends.models import load as load_model
     from absint.frontends.spec import read
 
-    lowered = load_model(model)
+    lowered = load_model(model, trusted=trusted)
     return Task(lowered, read(region, lowered.graph))
 
 
-def verify(
-    model: str | Path, region: str | Path, options: SearchOptions | None = None
-) -> list[Result]:
-    """Verifies every property of the spec ``region`` of the network ``model`` (an ONNX file).
+def verify(model: Any, region: str | Path, options: SearchOptions | None = None) -> list[Result]:
+    """Verifies every property of the spec ``region`` of the network ``model``.
+
+    ``model`` is the path of an ONNX file or of a ``.pt2`` file, ``package.module:factory``, a
+    ``torch.nn.Module`` (with an attribute ``example_inputs``, unless it begins with a Linear), or a
+    pair of one with its example inputs.
 
     Raises InputError and UnsupportedError as ``load`` does, and for vacuous properties.
     """
@@ -114,14 +125,15 @@ def check(
 ) -> CheckReport:
     """Re-checks a certificate's bytes against the files that it speaks for.
 
-    The model is lowered and the spec is read anew, and both must be what the certificate binds.
+    The model (an ONNX file, or the lowered graph of any model) is lowered and the spec is read
+    anew, and both must be what the certificate binds. No code of a model is executed.
 
     Raises:
         CertificateError: the certificate is damaged, or of another model, spec or problem.
         InputError, UnsupportedError: the model or the spec cannot be read.
     """
     claim = Certificate.from_bytes(certificate)
-    task = load(model, region)
+    task = load(model, region, trusted=False)
     if claim.model != task.model.digest:
         raise CertificateError("the certificate is for another model file")
     if claim.spec != task.spec.digest:

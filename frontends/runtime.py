@@ -1,4 +1,4 @@
-"""The real runtime: onnxruntime on the CPU, on the flat vectors of ``absint.ir.Graph``.
+"""The real runtimes, on the CPU, on the flat vectors of ``absint.ir.Graph``.
 
 What it computes is what a counterexample is replayed on; nothing here approximates.
 """
@@ -6,7 +6,7 @@ What it computes is what a counterexample is replayed on; nothing here approxima
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,37 @@ from numpy.typing import NDArray
 from absint.problem.errors import InputError
 
 if TYPE_CHECKING:
+    from absint.frontends.models import Model
     from absint.frontends.onnx import OnnxModel
 
 FloatArray = NDArray[np.float64]
 _FATAL = 4
+
+
+class Runtime(Protocol):
+    """What runs a model. ``name`` is the runtime's, with its version."""
+
+    name: str
+
+    def run(self, x: FloatArray) -> FloatArray:
+        """Outputs ``(batch, output_size)`` of flat inputs ``(batch, input_size)``."""
+
+
+def runtime(model: Model, *, optimised: bool = False) -> Runtime:
+    """The runtime of ``model``; PyTorch's eager mode has no optimisations to switch on or off.
+
+    Raises InputError for a lowered graph: no runtime but our own semantics reads it.
+    """
+    from absint.frontends.onnx import OnnxModel
+
+    if isinstance(model, OnnxModel):
+        return OnnxRuntime(model, optimised=optimised)
+    from absint.frontends.torch import TorchModel
+    from absint.frontends.torch.runtime import TorchRuntime
+
+    if isinstance(model, TorchModel):
+        return TorchRuntime(model)
+    raise InputError("is a lowered graph: it can be checked, not run", str(model.path))
 
 
 class OnnxRuntime:
@@ -39,6 +66,7 @@ class OnnxRuntime:
         self._batched = model.free_batch
         self.version: str = ort.__version__
         """onnxruntime's own version."""
+        self.name = f"onnxruntime {self.version}"
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = _FATAL

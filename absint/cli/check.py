@@ -24,7 +24,11 @@ be read or is wrong; 4 not supported; 130 interrupted. Only 0 means that the pro
 
 @click.command(epilog=EPILOG, context_settings=SETTINGS)
 @click.argument("certificate", type=click.Path(path_type=Path))
-@path_option("--model", required=True, help="The ONNX file that the certificate must be about.")
+@path_option(
+    "--model",
+    required=True,
+    help="The ONNX file that the certificate must be about; of a PyTorch model its lowered graph.",
+)
 @path_option("--region", required=True, help="The spec that it must be about.")
 @jobs()
 @output_format()
@@ -32,7 +36,8 @@ def command(certificate: Path, model: Path, region: Path, jobs: int, style: str)
     """Re-check a certificate without trusting the search that wrote it.
 
     The model is lowered and the spec is read anew; every bound is recomputed in rigorous float64,
-    and the splits must cover the region. No code of the model is run.
+    and the splits must cover the region. No code of the model is run: of a PyTorch model give the
+    graph that `absint inspect MODEL --graph FILE` writes.
     """
     from absint.report.check import show
 

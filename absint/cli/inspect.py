@@ -18,20 +18,22 @@ UNSUPPORTED = 4
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @path_option("--graph", help="Write the lowered graph here, for `python -m absint.proofs`.")
+@click.option("--untrusted", is_flag=True, help="Refuse a MODEL whose loading executes code.")
 @output_format()
-def command(model: Path, graph: Path | None, style: str) -> int:
-    """Show what a model holds and everything in it that is not supported; runs nothing.
+def command(model: Path, graph: Path | None, untrusted: bool, style: str) -> int:
+    """Show what a model holds and everything in it that is not supported.
 
-    MODEL is an ONNX file (also .onnx.gz).
+    MODEL is an ONNX file (also .onnx.gz), of which nothing is run; or in PyTorch a saved .pt2 file
+    or package.module:factory, whose own code is.
     """
-    from absint.frontends.onnx import inspect
+    from absint.frontends.models import inspect
     from absint.ir import to_bytes
     from absint.ir.serialize import MAGIC
     from absint.report.inspection import show
 
     if graph is not None:
         files.require_writable(graph, [MAGIC])
-    found = inspect(model)
+    found = inspect(model, trusted=not untrusted)
     if graph is not None and found.graph is not None:
         files.write(graph, to_bytes(found.graph))
     show(style, found)

@@ -23,7 +23,7 @@ from absint.search.result import Result
 EPILOG = """\b
 Exit code: that of the worst property.
     0  verified     the independent checker accepted the certificate, which is written
-    1  falsified    an input that is catastrophic on onnxruntime, with zero tolerance
+    1  falsified    an input that is catastrophic on the runtime, with zero tolerance
     3  unknown      out of time or memory; the certificate holds the proof so far (--resume)
     2  wrong input    4  not supported    70  internal error    130  interrupted
 Of several properties 1 is worse than 3, and 3 than 0. Of a batch's rows the order is 1, 70 (a row
@@ -34,10 +34,11 @@ Examples:
     absint verify model.onnx --region spec.yaml
     absint verify model.onnx --region prop_1.vnnlib.gz --timeout 5m --counterexample found
     absint verify model.onnx --region spec.yaml --timeout 2h --resume spec.cert
+    absint verify package.module:factory --region spec.yaml
     absint verify --instances instances.csv --results results.csv --certificates certs
 """
 
-_SINGLE = ("model", "region", "certificate", "counterexample", "resume", "jobs")
+_SINGLE = ("model", "region", "certificate", "counterexample", "resume", "jobs", "untrusted")
 _BATCH = ("results", "workers", "certificates", "counterexamples")
 
 
@@ -99,14 +100,21 @@ _BATCH = ("results", "workers", "certificates", "counterexamples")
     metavar="N",
     help="Batch: how many rows run side by side.  [default: all cores]",
 )
+@click.option(
+    "--untrusted",
+    is_flag=True,
+    help="Refuse a MODEL whose loading executes code, as all of PyTorch's do.",
+)
 @path_option("--certificates", help="Batch: a folder for the rows' certificates.")
 @path_option("--counterexamples", help="Batch: a folder for the rows' counterexamples.")
 @click.pass_context
 def command(context: click.Context, /, **given: Any) -> int:
     """Prove that no input of a region reaches the catastrophe, or find one that does.
 
-    MODEL is an ONNX file (also .onnx.gz). No option but --region is needed. With --instances, many
-    models and properties are run in worker processes; a crash loses one row.
+    MODEL is an ONNX file (also .onnx.gz), or in PyTorch a saved .pt2 file or
+    package.module:factory, a function that returns a module, or (module, example_inputs). No option
+    but --region is needed. With --instances, many models and properties are run in worker
+    processes; a crash loses one row.
     """
     options = SearchOptions(
         given["timeout"], given["memory"], given["jobs"], given["seed"], given["device"]
@@ -130,6 +138,7 @@ def command(context: click.Context, /, **given: Any) -> int:
         given["counterexample"],
         given["resume"],
         given["style"],
+        not given["untrusted"],
     )
     return request.run(options)
 
@@ -154,12 +163,13 @@ class Request:
     counterexample: Path | None
     resume: Path | None
     style: str
+    trusted: bool = True
 
     def run(self, options: SearchOptions) -> int:
         """Verifies all properties; returns the exit code. Raises as ``api.verify_each`` does."""
         from absint.report import reporter
 
-        task = load(self.model, self.region)
+        task = load(self.model, self.region, trusted=self.trusted)
         certificates, counterexamples = self._targets(task)
         earlier = None if self.resume is None else _read_certificate(self.resume, task)
         report, results = reporter(self.style, task, options), list[Result]()

@@ -88,7 +88,7 @@ def confirmation_facts(task: Task, result: Result, found: Confirmation) -> dict[
             }
             for margin in margins(result, found)
         ],
-        "runtime": runtime_name(),
+        "runtime": task.runtime_name,
         "catastrophic": found.catastrophic,
         "catastrophic_with_default_optimisations": found.catastrophic_default,
         "real_arithmetic": found.real.value,
@@ -96,13 +96,6 @@ def confirmation_facts(task: Task, result: Result, found: Confirmation) -> dict[
     if units.mean:
         facts["network_input"] = found.x.tolist()
     return facts
-
-
-def runtime_name() -> str:
-    """The runtime that a counterexample is replayed on, with its version."""
-    import onnxruntime
-
-    return f"onnxruntime {onnxruntime.__version__}"
 
 
 def margins(result: Result, found: Confirmation) -> list[Margin]:

@@ -6,20 +6,20 @@ from collections import Counter
 from typing import Any
 
 from absint.frontends.onnx import Inspection, TensorInfo
+from absint.frontends.torch import TorchInspection
 from absint.report.document import dumps
 
+AnyInspection = Inspection | TorchInspection
 
-def show(style: str, found: Inspection) -> None:
+
+def show(style: str, found: AnyInspection) -> None:
     """Prints what a model holds, and everything in it that is not supported."""
     if style == "json":
         print(dumps(_facts(found)))
         return
-    print(
-        f"{found.path}: ONNX IR {found.ir_version}, opset {found.opset}, {found.producer}".rstrip(
-            ", "
-        )
-    )
-    print(f"sha256 {found.digest}")
+    print(f"{found.path}: {_kind(found)}")
+    if found.digest is not None:
+        print(f"sha256 {found.digest}")
     for label, tensors in (("input", found.inputs), ("output", found.outputs)):
         for tensor in tensors:
             print(f"{label:7} {_tensor(tensor)}")
@@ -34,17 +34,23 @@ def show(style: str, found: Inspection) -> None:
         print(f"  {item}")
 
 
+def _kind(found: AnyInspection) -> str:
+    if isinstance(found, TorchInspection):
+        return found.producer
+    kind = f"ONNX IR {found.ir_version}, opset {found.opset}, {found.producer}"
+    return kind.rstrip(", ")
+
+
 def _tensor(tensor: TensorInfo) -> str:
     shape = "any shape" if tensor.shape is None else str(list(tensor.shape))
     return f"{tensor.name}: {tensor.dtype} {shape}"
 
 
-def _facts(found: Inspection) -> dict[str, Any]:
+def _facts(found: AnyInspection) -> dict[str, Any]:
     return {
         "model": str(found.path),
         "sha256": found.digest,
-        "ir_version": found.ir_version,
-        "opset": found.opset,
+        **_onnx(found),
         "producer": found.producer,
         "inputs": [_tensor_facts(t) for t in found.inputs],
         "outputs": [_tensor_facts(t) for t in found.outputs],
@@ -59,6 +65,12 @@ def _facts(found: Inspection) -> dict[str, Any]:
             {"place": u.place, "what": u.what, "hint": u.hint} for u in found.unsupported
         ],
     }
+
+
+def _onnx(found: AnyInspection) -> dict[str, Any]:
+    if isinstance(found, TorchInspection):
+        return {}
+    return {"ir_version": found.ir_version, "opset": found.opset}
 
 
 def _tensor_facts(tensor: TensorInfo) -> dict[str, Any]:

@@ -193,6 +193,22 @@ def _reduce(call: Call, mean: bool) -> Value:
     return y
 
 
+def variance(call: Call) -> Value:
+    """The mean square distance from the mean, with ``correction`` (or one, if unbiased) fewer."""
+    x, axes = call.var(), tuple(range(len(call.var().shape)))
+    axes = axes_of(call.integers("dim") or axes, len(axes))
+    fewer = call.read("correction") if "correction" in call.defaults else int(call.flag("unbiased"))
+    fewer = 1 if fewer is None else fewer
+    count = math.prod(x.shape[axis] for axis in axes)
+    middle = average(call.emit, x, axes, True, True)
+    assert isinstance(middle, Var)
+    square = compose.power(call.emit, compose.total(call.emit, x, middle, -1), 2)
+    summed = average(call.emit, square, axes, call.flag("keepdim"), False)
+    require(count > fewer, f"the variance of {count} numbers with {fewer} fewer")
+    one = number(1.0, x.dtype)
+    return times(call.emit, summed, enclosure.divide(one, number(count - fewer, x.dtype)))
+
+
 def to_copy(call: Call) -> Value:
     call.ignore("dtype", "copy")
     x = call.raw()

@@ -26,19 +26,30 @@ def export(module: Any, arguments: Sequence[Any]) -> Any:
     """
     import torch
 
-    was_training = [part for part in module.modules() if part.training]
-    module.eval()
     try:
-        with torch.no_grad(), _quiet():
+        with evaluated(module), _quiet():
             return functional(torch.export.export(module, tuple(arguments)))
     except Exception as error:  # torch.export raises what the module's code raises, too
         if type(error).__name__ == "GuardOnDataDependentSymNode":
             found = [Unsupported(_place(error), "control flow on data", _DATA_DEPENDENT)]
             raise UnsupportedError(found) from error
         raise InputError(f"PyTorch cannot export the module: {_line(error)}") from error
+
+
+@contextlib.contextmanager
+def evaluated(module: Any) -> Iterator[None]:
+    """``module`` in eval mode and without gradients, for a while."""
+    import torch
+
+    before = [part for part in module.modules() if part.training]
+    for part in before:
+        part.training = False
+    try:
+        with torch.no_grad():
+            yield
     finally:
-        for part in was_training:
-            part.train()
+        for part in before:
+            part.training = True
 
 
 def functional(program: Any) -> Any:

@@ -44,10 +44,3 @@ def outer(call: Call) -> Value:
     a, b = call.value(), call.value("vec2")
     column = call.emit.rearrange(a, lambda v: v.reshape((-1, 1)))
     return times(call.emit, column, b)
-
-
-def einsum(call: Call) -> Value:
-    """Two operands: their axes are sorted into shared, own and summed ones, as in matmul."""
-    from absint.frontends.torch.contraction import contract
-
-    return contract(call.emit, call.text("equation"), call.tensors())

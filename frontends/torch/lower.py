@@ -135,7 +135,8 @@ def _apply(walk: Walk, node: Any) -> Found | None:
             return None
         if position >= len(parts):
             raise NotLoweredError(f"output {position} of {node.args[0].name}")
-        return parts[position]
+        chosen: Value | Unknown = parts[position]
+        return chosen
     call = _call(walk, node)
     if call is None:
         return None
