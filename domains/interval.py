@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from absint.domains import joint
 from absint.domains.arrays import Array, Arrays
 from absint.ir import OPS, Node, PiecewiseLinear
 from absint.ir.pieces import defined, inner_extrema
@@ -20,6 +21,8 @@ def transform(node: Node, xs: Sequence[Interval], arrays: Arrays) -> Interval:
     op = OPS[node.op]
     if op.univariate is not None:
         return univariate_image(node, xs[0], arrays)
+    if op.joint is not None:
+        return joint.image(node, xs, arrays)
     return affine(node, xs, arrays)
 
 

@@ -2,7 +2,7 @@
 
 Zhang et al. 2018 (CROWN), Singh et al. 2019 (DeepPoly). A linear function of some nodes is pushed
 back to the flat input, each nonlinear node replaced by the side of its relaxation that the sign of
-its coefficient asks for.
+its coefficient asks for. A node without a linear rule is a cut: it is replaced by its interval.
 """
 
 from __future__ import annotations
@@ -11,9 +11,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from absint.domains.arrays import Array, Arrays
+from absint.domains.bilinear import Bilinear
 from absint.domains.interval import Interval
 from absint.domains.relaxation import Relaxation
 from absint.ir import OPS, Graph
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A node of which only the interval is known: the end that a coefficient's sign asks for."""
+
+    middle: Array
+    radius: Array
+
+    @staticmethod
+    def of(x: Interval) -> Cut:
+        """From bounds (batch, *shape)."""
+        return Cut((x[0] + x[1]) / 2, (x[1] - x[0]) / 2)
+
+
+Rule = Relaxation | Bilinear | Cut
+"""What replaces a nonlinear node in a backward pass."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +57,7 @@ class LinearBound:
 def backward(
     graph: Graph,
     start: Mapping[int, Array],
-    relaxations: Mapping[int, Relaxation],
+    relaxations: Mapping[int, Rule],
     deviations: Mapping[int, Array],
     arrays: Arrays,
 ) -> LinearBound:
@@ -72,11 +90,21 @@ def backward(
             parts = op.affine.backward(node, c, weight, xp)
         else:
             through[position] = c
-            part, gap = _relaxed(c, relaxations[position], arrays)
-            offset, parts = offset + gap, [part]
-        for operand, part in zip(node.inputs, parts, strict=True):
+            parts, gap = _through(c, relaxations[position], arrays)
+            offset = offset + gap
+        for operand, part in zip(node.inputs if parts else (), parts, strict=True):
             pending[operand] = pending[operand] + part if operand in pending else part
     return LinearBound(_join(graph, inputs, offset, arrays), offset, through)
+
+
+def _through(c: Array, rule: Rule, arrays: Arrays) -> tuple[list[Array], Array]:
+    """Coefficients before a nonlinear node (none before a cut); what it adds to the offset."""
+    if isinstance(rule, Bilinear):
+        return rule.backward(c, arrays)
+    if isinstance(rule, Cut):
+        return [], _rows(c, rule.middle) - _rows(arrays.xp.abs(c), rule.radius)
+    part, gap = _relaxed(c, rule, arrays)
+    return [part], gap
 
 
 def _relaxed(c: Array, relaxation: Relaxation, arrays: Arrays) -> tuple[Array, Array]:

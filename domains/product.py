@@ -2,6 +2,7 @@
 
 Every pre-activation is bounded by intervals first; those that matter (a knot, or curvature, inside
 the interval) are bounded again by linear relaxation, and each later step uses the intersection.
+So are the operands of ops that mix values.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 
 from absint.domains import interval
 from absint.domains.arrays import Array, Arrays
-from absint.domains.influence import influence, no_shares, shares
+from absint.domains.bilinear import bilinear
+from absint.domains.influence import MAX_ELEMENTS, Origins, influence, no_shares, shares
 from absint.domains.interval import Interval
-from absint.domains.linear import backward
-from absint.domains.relaxation import Relaxation, relax
+from absint.domains.linear import Cut, Rule, backward
+from absint.domains.relaxation import relax
 from absint.ir import OPS, Graph, Node, PiecewiseLinear
 
 FloatArray = NDArray[np.float64]
@@ -72,37 +74,91 @@ def analyse(graph: Graph, box: Interval, query: Query, arrays: Arrays) -> Analys
 
 def propagate(
     graph: Graph, box: Interval, arrays: Arrays
-) -> tuple[dict[int, Relaxation], dict[int, Array], dict[int, Array]]:
+) -> tuple[dict[int, Rule], dict[int, Array], dict[int, Array]]:
     """What a batch of boxes makes of each node: the relaxation of a nonlinear one, the deviation of
     an affine one whose constants have a radius, and a relaxation's looseness by input."""
-    bounds: list[Interval] = []
-    relaxations: dict[int, Relaxation] = {}
-    deviations: dict[int, Array] = {}
-    looseness: dict[int, Array] = {}
-    refined: dict[int, Array | None] = {}
-    places = graph.input_slices()
+    known = _Propagation(graph, box, arrays)
     for position, node in enumerate(graph.nodes):
+        known.step(position, node)
+    return known.rules, known.deviations, known.looseness
+
+
+class _Propagation:
+    """What is known of the nodes so far."""
+
+    def __init__(self, graph: Graph, box: Interval, arrays: Arrays) -> None:
+        self.graph, self.box, self.arrays = graph, box, arrays
+        self.places = graph.input_slices()
+        self.bounds: list[Interval] = []
+        self.rules: dict[int, Rule] = {}
+        self.deviations: dict[int, Array] = {}
+        self.looseness: dict[int, Array] = {}
+        self._refined: dict[int, Array | None] = {}
+        self._whole: set[int] = set()
+        """Those of which every neuron was refined."""
+        self._origins = Origins(graph, box, arrays)
+
+    def step(self, position: int, node: Node) -> None:
+        op = OPS[node.op]
         if node.op == "input":
-            ends = (end[:, places[position]].reshape((-1, *node.shape)) for end in box)
-            bounds.append((next(ends), next(ends)))
-            continue
-        if OPS[node.op].univariate is not None:
-            (operand,) = node.inputs
-            if operand not in refined and graph.nodes[operand].op != "input":
-                bounds[operand], refined[operand] = _refine(
-                    graph, operand, node, bounds[operand], box, relaxations, deviations, arrays
-                )
-            relaxations[position] = relax(node, bounds[operand], arrays)
-            if (parts := refined.get(operand)) is not None:
-                gap = relaxations[position].mean_gap(bounds[operand])
-                looseness[position] = parts * gap.reshape((gap.shape[0], -1, 1))
-        operands = [bounds[i] for i in node.inputs]
-        if OPS[node.op].affine is not None:
-            moved = interval.deviation(node, operands, arrays)
+            ends = (end[:, self.places[position]].reshape((-1, *node.shape)) for end in self.box)
+            self.bounds.append((next(ends), next(ends)))
+        elif op.univariate is not None:
+            self._univariate(position, node)
+        elif op.joint is not None:
+            self._joint(position, node)
+        else:
+            operands = [self.bounds[i] for i in node.inputs]
+            moved = interval.deviation(node, operands, self.arrays)
             if moved is not None:
-                deviations[position] = moved
-        bounds.append(interval.transform(node, operands, arrays))
-    return relaxations, deviations, looseness
+                self.deviations[position] = moved
+            self.bounds.append(interval.affine(node, operands, self.arrays))
+
+    def _univariate(self, position: int, node: Node) -> None:
+        (operand,) = node.inputs
+        if operand not in self._refined and self.graph.nodes[operand].op != "input":
+            self._refine(operand, node)
+        rule = relax(node, self.bounds[operand], self.arrays)
+        self.rules[position] = rule
+        if (parts := self._refined.get(operand)) is not None:
+            gap = rule.mean_gap(self.bounds[operand])
+            self.looseness[position] = parts * gap.reshape((gap.shape[0], -1, 1))
+        self.bounds.append(interval.transform(node, [self.bounds[operand]], self.arrays))
+
+    def _joint(self, position: int, node: Node) -> None:
+        """Planes about a product of two variables; any other op is a cut."""
+        for operand in node.inputs:
+            if operand not in self._whole and self._bounds_linearly(operand):
+                self._whole.add(operand)
+                self._refine(operand, node)
+        operands = [self.bounds[i] for i in node.inputs]
+        found = interval.transform(node, operands, self.arrays)
+        planes = bilinear(node, operands, self.arrays)
+        self.rules[position] = Cut.of(found) if planes is None else planes
+        self.bounds.append(found)
+        size = len(self.box[0]) * node.size * self.graph.input_size
+        if size <= MAX_ELEMENTS:
+            gap = found[1] - found[0] if planes is None else planes.gap
+            origin = self._origins.of(position, self._refined)[:, None]
+            self.looseness[position] = gap.reshape((gap.shape[0], -1, 1)) * origin
+
+    def _bounds_linearly(self, operand: int) -> bool:
+        """Whether a backward pass can know more of a node than its interval."""
+        node = self.graph.nodes[operand]
+        linear = not isinstance(self.rules.get(operand), Cut) and OPS[node.op].univariate is None
+        return linear and node.op != "input"
+
+    def _refine(self, operand: int, consumer: Node) -> None:
+        self.bounds[operand], self._refined[operand] = _refine(
+            self.graph,
+            operand,
+            consumer,
+            self.bounds[operand],
+            self.box,
+            self.rules,
+            self.deviations,
+            self.arrays,
+        )
 
 
 def _refine(
@@ -111,7 +167,7 @@ def _refine(
     consumer: Node,
     bound: Interval,
     box: Interval,
-    relaxations: Mapping[int, Relaxation],
+    relaxations: Mapping[int, Rule],
     deviations: Mapping[int, Array],
     arrays: Arrays,
 ) -> tuple[Interval, Array | None]:
@@ -147,7 +203,8 @@ def _curved(consumer: Node, lower: Array, upper: Array, arrays: Arrays) -> Array
     Only those are refined, element by element: a bound must not depend on its batch.
     """
     univariate = OPS[consumer.op].univariate
-    assert univariate is not None
+    if univariate is None:
+        return lower < upper
     facts = univariate.facts(consumer)
     if isinstance(facts, PiecewiseLinear):
         inside = [(lower < knot) & (upper > knot) for knot in facts.knots]
