@@ -31,7 +31,7 @@ from absint.search.result import Verdict
 Runner = Callable[[IntArray], Transcript]
 """Decodes prompts (count, length) on the real runtime, token by token."""
 
-ATTACKS = 2048
+ATTACKS = 512
 """Random prompts that are tried before anything is proved, and open ones after each search."""
 EFFORTS = (Effort(2, 400), Effort(3, 4_000), Effort(6, 40_000))
 
@@ -201,8 +201,6 @@ def _text(tokens: Sequence[int]) -> tuple[int, ...]:
 
 def sample(prompts: PromptSet, count: int, source: random.Random) -> IntArray:
     """All prompts of a set, or ``count`` drawn uniformly: (prompts, slots)."""
-    if prompts.count <= count:
-        rows = list(prompts)
-    else:
-        rows = [prompts.draw(source) for _ in range(count)]
+    few = prompts.count <= count
+    rows = list(prompts) if few else [prompts.draw(source) for _ in range(count)]
     return np.array(rows, dtype=np.int64).reshape((len(rows), prompts.space.slots))

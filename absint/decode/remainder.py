@@ -36,7 +36,7 @@ class Remainder:
         singles: list[Branch] = []
         self._divide(search.root, self.prompts.root, 0, whole, singles)
         while singles and search.deadline.left() > 0:
-            singles = [child for child in self._emit(singles)]
+            singles = self._emit(singles)
 
     def _divide(
         self, branch: Branch, node: Node, slot: int, whole: Shared, singles: list[Branch]

@@ -15,7 +15,6 @@ import numpy as np
 
 from absint.decode.split import Splitter
 from absint.decode.tree import Branch, Shared
-from absint.problem.decode import Machine
 from absint.problem.promptset import members
 from absint.proofs.arithmetic import FloatArray
 from absint.proofs.decode.check import StepBounds
@@ -24,7 +23,7 @@ from absint.proofs.decode.stream import Rule, Step
 from absint.search.options import Deadline
 
 BATCH = 64
-SAMPLES = 3
+SAMPLES = 2
 
 
 @dataclass
@@ -53,29 +52,27 @@ class CellSearch:
         self.root = Branch(self.rules.root())
         self._random = random.Random(self.seed)
         self._splitter = Splitter(self.rules, self.bounds)
-        problem = self.rules.problem
-        self._readers: list[Machine] = [problem.machines[i] for i in problem.machines_of("prompt")]
 
     def run(self) -> None:
         """Builds the proof; what the deadline cuts off stays open."""
         trees = [self.root]
         while trees and self.deadline.left() > 0:
             following: dict[Hashable, Shared] = {}
-            for tree in trees:
-                self._prove(tree, following)
+            self._prove(trees, following)
             self.shared += following.values()
+            trees = []
             for one in following.values():
                 one.tree = Branch(one.state)
-            trees = [one.tree for one in following.values() if one.tree is not None]
+                trees.append(one.tree)
 
-    def _prove(self, tree: Branch, following: dict[Hashable, Shared]) -> None:
-        """Decides all branches of one tree, whose states have one number of emitted tokens."""
-        waiting, count = [tree], 0
+    def _prove(self, trees: Sequence[Branch], following: dict[Hashable, Shared]) -> None:
+        """Decides all branches of the trees of one step, many side by side."""
+        waiting, count = list(trees), 0
         while waiting and self.deadline.left() > 0:
             batch = [b for b in (self._settle(b, waiting) for b in _taken(waiting)) if b]
             count += len(batch)
             if batch:
-                more = count <= self.effort.branches
+                more = count <= self.effort.branches * len(trees)
                 self._emit(batch, waiting, following, more)
 
     def _settle(self, branch: Branch, waiting: list[Branch]) -> Branch | None:
@@ -90,27 +87,18 @@ class CellSearch:
         if not state.ended:
             return branch
         if state.read < self.rules.slots:  # what the prompt says is still undecided
-            waiting += self._divide(branch, state.read, self._classes(state))
+            waiting += self._divide(branch, state.read, self.rules.classes(state))
         else:
             branch.close(Step(Rule.OPEN))
         return None
 
     def _reads(self, state: State) -> bool:
         """Whether the machines can read the next slot, and reading it keeps what would be lost."""
-        if state.read >= self.rules.slots or not self._readers:
+        if state.read >= self.rules.slots:
             return False
         own, whole = state.sets[state.read], self.rules.root().sets[state.read]
         narrowed = own != whole or own.bit_count() == 1
-        return narrowed and len(self._classes(state)) == 1
-
-    def _classes(self, state: State) -> list[int]:
-        """The next slot's set, divided by what the machines make of its tokens."""
-        found: dict[tuple[int, ...], int] = {}
-        for token in members(state.sets[state.read]):
-            pairs = zip(self._readers, state.prompt, strict=True)
-            after = tuple(machine.table[q][token] for machine, q in pairs)
-            found[after] = found.get(after, 0) | 1 << token
-        return list(found.values())
+        return narrowed and len(self.rules.classes(state)) == 1
 
     def _divide(self, branch: Branch, slot: int, parts: Sequence[int]) -> list[Branch]:
         if len(parts) < 2:  # the machines agree, and yet they have to read

@@ -168,23 +168,43 @@ class StepBounds:
         self, states: Sequence[State], claims: Sequence[tuple[Sequence[int], Sequence[int]]]
     ) -> list[bool]:
         """Whether in each state every token but the claimed ones loses to one of the beaters."""
+        allowed = self._allowed(states)
+        missing = [{j for j in allowed if j not in tokens} for tokens, _ in claims]
+        left = self._unbeaten(states, missing, [beaters for _, beaters in claims])
+        return [not tokens for tokens in left]
+
+    def possible(
+        self, states: Sequence[State], beaters: Sequence[Sequence[int]]
+    ) -> list[tuple[int, ...]]:
+        """The tokens of each state that lose to none of its beaters, and these: its cases."""
+        allowed = self._allowed(states)
+        missing = [{j for j in allowed if j not in own} for own in beaters]
+        left = self._unbeaten(states, missing, beaters)
+        return [tuple(sorted({*own, *tokens})) for own, tokens in zip(beaters, left, strict=True)]
+
+    def _allowed(self, states: Sequence[State]) -> list[int]:
+        return sorted(self.problem.emitted(len(states[0].sets) - self.prompt))
+
+    def _unbeaten(
+        self,
+        states: Sequence[State],
+        missing: list[set[int]],
+        beaters: Sequence[Sequence[int]],
+    ) -> list[set[int]]:
+        """Which of the ``missing`` tokens of each state lose to none of its beaters."""
         margins = self.margins(states)
-        allowed = sorted(self.problem.emitted(len(states[0].sets) - self.prompt))
-        others = [[j for j in allowed if j not in tokens] for tokens, _ in claims]
-        missing = [set(tokens) for tokens in others]
-        for turn in range(max((len(beaters) for _, beaters in claims), default=0)):
-            which = [
-                i for i, (_, beaters) in enumerate(claims) if missing[i] and turn < len(beaters)
-            ]
+        allowed = self._allowed(states)
+        for turn in range(max(map(len, beaters), default=0)):
+            which = [i for i, own in enumerate(beaters) if missing[i] and turn < len(own)]
             if not which:
                 continue
-            chosen = [claims[i][1][turn] for i in which]
+            chosen = [beaters[i][turn] for i in which]
             if not set(chosen) <= set(allowed):
                 raise CertificateError("a token that may not be emitted is said to beat another")
             lost = margins.losers(which, chosen, [sorted(missing[i]) for i in which])
             for i, tokens in zip(which, lost, strict=True):
                 missing[i] -= tokens
-        return [not tokens for tokens in missing]
+        return missing
 
     def margins(self, states: Sequence[State]) -> Margins:
         """The bounds of a batch of states of one step."""

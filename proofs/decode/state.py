@@ -62,14 +62,23 @@ class Rules:
 
     def read(self, state: State) -> State:
         """The machines read the prompt's next slot, on all of whose tokens they must agree."""
-        if state.read >= self.slots:
-            raise CertificateError("the prompt has no further slot to read")
-        found = {
-            _moved(self._readers, state.prompt, token) for token in members(state.sets[state.read])
-        }
+        found = self._readings(state)
         if len(found) != 1:
             raise CertificateError("the machines do not agree on the slot that is read")
-        return replace(state, read=state.read + 1, prompt=found.pop())
+        return replace(state, read=state.read + 1, prompt=next(iter(found)))
+
+    def classes(self, state: State) -> list[int]:
+        """The next slot's set, divided by what the prompt's machines make of its tokens."""
+        return list(self._readings(state).values())
+
+    def _readings(self, state: State) -> dict[tuple[int, ...], int]:
+        if state.read >= self.slots:
+            raise CertificateError("the prompt has no further slot to read")
+        found: dict[tuple[int, ...], int] = {}
+        for token in members(state.sets[state.read]):
+            after = _moved(self._readers, state.prompt, token)
+            found[after] = found.get(after, 0) | 1 << token
+        return found
 
     def cases(self, state: State, tokens: Sequence[int]) -> list[State]:
         """One state for each token that may be emitted next."""

@@ -1,0 +1,103 @@
+"""A network and a decode spec read for it: what ``absint verify`` works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from absint.decode.prove import prove_decode
+from absint.decode.result import DecodeResult
+from absint.decode.runner import TokenRunner
+from absint.decode.steps import Caller, decode_graphs
+from absint.frontends import decoder
+from absint.frontends.decoder import Network
+from absint.frontends.spec.decode import DecodeSpec, decode_spec
+from absint.ir import Graph
+from absint.problem import InputError
+from absint.problem.decode import DecodeProblem
+from absint.proofs.decode.check import DecodeReport, check_decode
+from absint.proofs.format import Certificate, CertificateError
+from absint.search.options import SearchOptions
+from absint.search.prove import Binding
+
+
+@dataclass(frozen=True, eq=False)
+class DecodeTask:
+    """``graphs``: a decode graph for each length of prompt that the spec speaks of."""
+
+    network: Network
+    spec: DecodeSpec
+    caller: Caller
+    graphs: Mapping[int, Graph]
+
+    def problem(self, name: str) -> DecodeProblem:
+        """The property of that name. Raises InputError."""
+        for problem in self.spec.problems:
+            if problem.name == name:
+                return problem
+        raise InputError(f"no property {name!r}", self.spec.sources.path)
+
+    def graphs_of(self, problem: DecodeProblem) -> dict[int, Graph]:
+        """The graphs of a property's prompts: what its certificate binds."""
+        return {len(cell.slots): self.graphs[len(cell.slots)] for cell in problem.cells}
+
+    @cached_property
+    def runner(self) -> TokenRunner:
+        """Decodes on the runtime as written; steps and stop tokens are common to all properties.
+
+        It starts at the first prompt: most proofs never need it.
+        """
+        return TokenRunner(self.caller, self.spec.problems[0])
+
+    @cached_property
+    def optimised(self) -> TokenRunner:
+        """The same with the runtime's default optimisations."""
+        return replace(self.runner, optimised=True, _sessions={})
+
+    def only(self, problem: DecodeProblem) -> DecodeTask:
+        """The task of one property."""
+        return replace(self, spec=replace(self.spec, problems=(problem,)))
+
+
+def load(model: Any, region: str | Path, *, trusted: bool = True) -> DecodeTask:
+    """Reads the spec ``region``, then lowers ``model`` for the lengths of its prompts.
+
+    ``model`` is as for ``absint.api.load``; an ONNX file's number of tokens may be symbolic.
+
+    Raises:
+        InputError: a file cannot be read or is wrong, or the two do not fit together.
+        UnsupportedError: everything that is not supported, before any work.
+    """
+    spec = decode_spec(region)
+    network = decoder.load(model, spec.network.input, trusted=trusted)
+    first = spec.problems[0]
+    caller = Caller(network, spec.network, len(first.vocabulary), spec.sources.path)
+    lengths = sorted({len(cell.slots) for problem in spec.problems for cell in problem.cells})
+    return DecodeTask(network, spec, caller, decode_graphs(caller, lengths, first.steps))
+
+
+def verify_each(task: DecodeTask, options: SearchOptions) -> Iterator[DecodeResult]:
+    """The results of a task's properties one by one, as they are found."""
+    binding = Binding(task.network.digest, task.spec.digest)
+    for problem in task.spec.problems:
+        yield prove_decode(
+            task.graphs_of(problem), problem, binding, lambda _: task.runner, options
+        )
+
+
+def check(
+    claim: Certificate, task: DecodeTask, progress: Any = None, jobs: int = 1
+) -> DecodeReport:
+    """The checker's report on a certificate about ``task``.
+
+    Raises CertificateError where it is about something else.
+    """
+    if claim.model != task.network.digest:
+        raise CertificateError("the certificate is for another model file")
+    if claim.spec != task.spec.digest:
+        raise CertificateError("the certificate is for another spec file")
+    problem = task.problem(claim.problem.name)
+    return check_decode(claim, task.graphs_of(problem), problem, progress, jobs)
