@@ -83,6 +83,14 @@ class Decoder:
             self._decode(prompts[part], tokens[part], margins[part])
         return Transcript(tokens, margins)
 
+    def emits(self, texts: IntArray) -> IntArray:
+        """The next token, (texts,), after each text (prompt and some emitted tokens)."""
+        step, found = texts.shape[1] - self.slots, []
+        for start in range(0, len(texts), CHUNK):
+            logits = Run(self._program, texts[start : start + CHUNK]).alone(step)
+            found.append(self._choose(logits, sorted(self._problem.emitted(step)))[0])
+        return np.concatenate(found)
+
     def _decode(self, prompts: IntArray, tokens: IntArray, margins: NDArray[np.float64]) -> None:
         """Fills ``tokens`` and ``margins`` in, row by row of ``prompts``."""
         run = Run(self._program, prompts)

@@ -61,14 +61,14 @@ def plan(graph: Graph, vocabulary: int) -> Plan:
     done = set(tables) | inputs
     stages = []
     for port in graph.outputs:
-        stage = _needed(graph, port.node, done)
+        stage = needed(graph, port.node, done)
         done.update(stage)
         stages.append(tuple(stage))
     sources: dict[int, tuple[int, ...]] = {}
     for slot in set(tables.values()):
         own: set[int] = set()
         for node in (node for node, of in tables.items() if of == slot):
-            own.update(_needed(graph, node, inputs))
+            own.update(needed(graph, node, inputs))
         sources[slot] = tuple(sorted(own))
     order = [node for stage in stages for node in stage]
     buffers, halves = _buffers(graph, order)
@@ -77,7 +77,7 @@ def plan(graph: Graph, vocabulary: int) -> Plan:
     return Plan(tuple(stages), tables, sources, buffers, halves, forgotten)
 
 
-def _needed(graph: Graph, target: int, done: set[int]) -> list[int]:
+def needed(graph: Graph, target: int, done: set[int]) -> list[int]:
     """What has to be computed for ``target``, in order."""
     found, open_nodes = set(), [target]
     while open_nodes:

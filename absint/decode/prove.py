@@ -116,7 +116,9 @@ class _Proof:
 
     def _attempt(self, cell: _Cell, effort: Effort) -> CellSearch:
         rules = Rules(self.problem, cell.cell, self.outlook)
-        search = CellSearch(rules, cell.bounds, effort, self.deadline, self.options.seed)
+        search = CellSearch(
+            rules, cell.bounds, cell.decoder, effort, self.deadline, self.options.seed
+        )
         search.run()
         self._keep(cell, search)
         return search

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.decode.plan import Half, Plan, plan
+from absint.decode.plan import Half, Plan, needed, plan
 from absint.ir import Graph, Node
 from absint.ir.affine import Array, IntArray
 from absint.ir.evaluate import Load, step
@@ -21,6 +21,7 @@ class Program:
         self.plan: Plan = plan(graph, vocabulary)
         self.slots = {port.node: slot for slot, port in enumerate(graph.inputs)}
         self._constants: dict[int, Array] = {}
+        self._needed: dict[int, list[int]] = {}
         self.tables = self._tables(vocabulary)
         """(vocabulary, size) for each node that is looked up."""
 
@@ -29,6 +30,13 @@ class Program:
         if id(value) not in self._constants:
             self._constants[id(value)] = self._load(value)
         return self._constants[id(value)]
+
+    def needed(self, t: int) -> list[int]:
+        """The nodes that step ``t`` needs, in order (looked-up ones left out)."""
+        if t not in self._needed:
+            done = set(self.plan.tables) | set(self.slots)
+            self._needed[t] = needed(self.graph, self.graph.outputs[t].node, done)
+        return self._needed[t]
 
     def ids(self, tokens: IntArray) -> Array:
         """Tokens as the graph's inputs."""
@@ -58,6 +66,12 @@ class Run:
     def append(self, tokens: IntArray) -> None:
         """The next token of every text."""
         self._tokens.append(tokens)
+
+    def alone(self, t: int) -> Array:
+        """The logits of step ``t``, (texts, vocabulary), of a run that takes no other step."""
+        for i in self._program.needed(t):
+            self._values[i] = self._step(i)
+        return self._value(self._graph.outputs[t].node)
 
     def logits(self, t: int) -> Array:
         """The logits of step ``t`` (from 0), (texts, vocabulary); the steps in order."""

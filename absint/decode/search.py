@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from absint.decode.greedy import Decoder
 from absint.decode.split import Splitter
 from absint.decode.tree import Branch, Shared
 from absint.problem.promptset import members
-from absint.proofs.arithmetic import FloatArray
 from absint.proofs.decode.check import StepBounds
 from absint.proofs.decode.state import Rules, State
 from absint.proofs.decode.stream import Rule, Step
 from absint.search.options import Deadline
 
 BATCH = 64
-SAMPLES = 2
+SAMPLES = 8
 
 
 @dataclass
@@ -42,6 +42,7 @@ class CellSearch:
 
     rules: Rules
     bounds: StepBounds
+    decoder: Decoder
     effort: Effort
     deadline: Deadline
     seed: int = 0
@@ -156,27 +157,15 @@ class CellSearch:
 
     def _winners(self, states: Sequence[State]) -> list[list[int]]:
         """The tokens that samples of each state emit, the most frequent first."""
-        samples = [self._sample(state) for state in states for _ in range(SAMPLES)]
-        logits = self.logits(samples)
-        allowed = sorted(self.rules.problem.emitted(self.rules.emitted(states[0])))
-        won = np.array(allowed)[logits[:, allowed].argmax(axis=1)].reshape((-1, SAMPLES))
+        texts = [self._sample(state) for state in states for _ in range(SAMPLES)]
+        won = self.decoder.emits(np.array(texts, dtype=np.int64)).reshape((-1, SAMPLES))
         return [
             sorted(set(row), key=lambda token, row=row: (-row.count(token), token))  # type: ignore[misc]
             for row in won.tolist()
         ]
 
-    def _sample(self, state: State) -> State:
-        sets = tuple(1 << self._random.choice(list(members(mask))) for mask in state.sets)
-        return State(sets, state.read, state.prompt, state.output, state.ended)
-
-    def logits(self, samples: Sequence[State]) -> FloatArray:
-        """The logits (states, tokens) of states of one text each, up to roundings."""
-        one = np.eye(len(self.rules.problem.vocabulary))[None]
-        parts = [
-            self.bounds.margins(samples[at : at + BATCH]).least(one)
-            for at in range(0, len(samples), BATCH)
-        ]
-        return np.concatenate(parts)
+    def _sample(self, state: State) -> list[int]:
+        return [self._random.choice(list(members(mask))) for mask in state.sets]
 
     def _cases(
         self, batch: Sequence[Branch], winners: Sequence[Sequence[int]], which: Sequence[int]
