@@ -111,18 +111,15 @@ def _full(planes: Planes, node: Node, arrays: Arrays) -> Planes:
     shape = (planes.offset.shape[0], *node.shape)
     fields = (planes.first, planes.half_first, planes.second, planes.half_second)
     ends = (planes.offset, planes.half_offset)
-    return Planes(*(arrays.xp.broadcast_to(f, shape) for f in (*fields, *ends)))
+    return Planes(*[arrays.xp.broadcast_to(f, shape) for f in (*fields, *ends)])
 
 
 def _summed(planes: Planes, arrays: Arrays) -> Planes:
     """With the offsets of the products in one entry added up."""
-    xp = arrays.xp
-    return Planes(
-        *(xp.broadcast_to(f, planes.offset.shape) for f in (planes.first, planes.half_first)),
-        *(xp.broadcast_to(f, planes.offset.shape) for f in (planes.second, planes.half_second)),
-        xp.sum(planes.offset, axis=-2),
-        xp.sum(planes.half_offset, axis=-2),
-    )
+    xp, fields = arrays.xp, (planes.first, planes.half_first, planes.second, planes.half_second)
+    full = [xp.broadcast_to(f, planes.offset.shape) for f in fields]
+    ends = [xp.sum(f, axis=-2) for f in (planes.offset, planes.half_offset)]
+    return Planes(*full, *ends)
 
 
 def _untilted(x: Interval, y: Interval, arrays: Arrays) -> Planes:

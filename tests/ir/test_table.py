@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 from irmodels import AFFINE, Case, conv
+from jointmodels import JOINT, MASK
 
-from absint.ir import OPS, Constant, GraphBuilder, PiecewiseLinear, ShapeError, SShaped
+from absint.ir import OPS, Constant, Curved, GraphBuilder, PiecewiseLinear, ShapeError, Steps, Wave
 from absint.ir.graph import Attribute
 
 UNIVARIATE = [row.name for row in OPS.values() if row.univariate is not None]
 ATTRIBUTES: dict[str, dict[str, Attribute]] = {
     "leaky_relu": {"alpha": 0.25},
     "clip": {"lower": -math.inf, "upper": 1.0},
+    "elu": {"alpha": 1.0},
+    "power": {"exponent": 2},
 }
 
 
@@ -38,19 +41,22 @@ def constants(case: Case) -> dict[str, Constant]:
 def test_every_row_has_one_meaning_and_a_case_here() -> None:
     for name, row in OPS.items():
         assert row.name == name
-        assert (row.affine is not None) + (row.univariate is not None) == (name != "input")
-    assert {case.op for case in AFFINE} | set(UNIVARIATE) | {"input"} == set(OPS)
+        kinds = (row.affine, row.univariate, row.joint)
+        assert sum(kind is not None for kind in kinds) == (name != "input")
+    cases = {case.op for case in (*AFFINE, *JOINT)}
+    assert cases | set(UNIVARIATE) | {"input"} == set(OPS)
 
 
-@pytest.mark.parametrize("case", AFFINE, ids=lambda case: case.name)
-class TestAffineRows:
+@pytest.mark.parametrize("case", [*AFFINE, *JOINT], ids=lambda case: case.name)
+class TestAffineAndJointRows:
     def test_rejects_an_attribute_that_is_missing_unknown_or_of_another_type(
         self, case: Case
     ) -> None:
         shapes, consts = list(case.in_shapes), constants(case)
         for name in case.attrs:
             rest = {k: v for k, v in case.attrs.items() if k != name}
-            for wrong in (rest, {**rest, name: 1.5}, {**rest, name: (5,) * 9}):
+            number = math.nan if name in ("epsilon", "scale") else 1.5
+            for wrong in (rest, {**rest, name: number}, {**rest, name: (5,) * 9}):
                 with pytest.raises(ShapeError):
                     attempt(case.op, shapes, wrong, consts)
         with pytest.raises(ShapeError):
@@ -64,7 +70,7 @@ class TestAffineRows:
             with pytest.raises(ShapeError):
                 attempt(case.op, shapes, case.attrs, {k: v for k, v in consts.items() if k != name})
         for name in consts:
-            if name != "index":
+            if name not in ("index", "mask"):
                 wrong = {**consts, name: Constant(np.ones((7, 5, 2, 3, 3, 3, 2)))}
                 with pytest.raises(ShapeError):
                     attempt(case.op, shapes, case.attrs, wrong)
@@ -73,7 +79,7 @@ class TestAffineRows:
 
     def test_rejects_a_constant_of_another_kind(self, case: Case) -> None:
         for name, value in case.consts.items():
-            other = value.astype(np.float64 if name == "index" else np.int64)
+            other = value.astype(np.float64 if name in ("index", "mask") else np.int64)
             with pytest.raises(ShapeError):
                 attempt(
                     case.op,
@@ -87,6 +93,10 @@ class TestAffineRows:
             attempt(case.op, [], case.attrs, constants(case))
         with pytest.raises(ShapeError):
             attempt(case.op, [*case.in_shapes, (5, 7)], case.attrs, constants(case))
+
+
+HEADS: dict[str, Attribute] = {"heads": 2, "kv_heads": 1, "scale": 1.0}
+NORM: dict[str, Attribute] = {"axes": 1, "centered": 1, "epsilon": 0.1}
 
 
 @pytest.mark.parametrize("op", UNIVARIATE)
@@ -119,8 +129,11 @@ class TestUnivariateRows:
         if isinstance(facts, PiecewiseLinear):
             assert len(facts.knots) == len(facts.values) == len(facts.slopes) - 1 > 0
             assert list(facts.knots) == sorted(set(facts.knots))
+        elif isinstance(facts, Curved):
+            assert len(facts.convex) == len(facts.bends) + 1
+            assert list(facts.bends) == sorted(set(facts.bends))
         else:
-            assert isinstance(facts, SShaped)
+            assert isinstance(facts, Wave | Steps)
 
 
 REFUSED = {
@@ -170,6 +183,38 @@ REFUSED = {
     "clip to nothing": Case("", "clip", ((2,),), {"lower": 1.0, "upper": -1.0}),
     "clip at no end": Case("", "clip", ((2,),), {"lower": -math.inf, "upper": math.inf}),
     "clip above infinity": Case("", "clip", ((2,),), {"lower": math.inf, "upper": math.inf}),
+    "power of one": Case("", "power", ((2,),), {"exponent": 1}),
+    "power beyond all floats": Case("", "power", ((2,),), {"exponent": 10**6}),
+    "embedding of a table with three axes": Case(
+        "", "embedding", ((2,),), {}, {"weight": np.ones((2, 2, 1))}
+    ),
+    "embedding of an empty table": Case("", "embedding", ((2,),), {}, {"weight": np.ones((2, 0))}),
+    "mul of what does not broadcast": Case("", "mul", ((2,), (3,))),
+    "matmul of a vector": Case("", "matmul", ((2, 3), (3,))),
+    "matmul of sizes apart": Case("", "matmul", ((2, 3), (2, 3))),
+    "matmul of stacks apart": Case("", "matmul", ((2, 2, 3), (3, 3, 2))),
+    "softmax of a scalar": Case("", "softmax", ((),)),
+    "softmax with a mask of another shape": Case("", "softmax", ((3,),), {}, {"mask": MASK}),
+    "softmax with a mask of twos": Case("", "softmax", ((3, 3),), {}, {"mask": 2 * MASK}),
+    "softmax with an empty row": Case("", "softmax", ((3, 3),), {}, {"mask": 0 * MASK}),
+    "normalize over no axis": Case("", "normalize", ((2,),), {**NORM, "axes": 0}),
+    "normalize over too many axes": Case("", "normalize", ((2,),), {**NORM, "axes": 2}),
+    "normalize centred twice": Case("", "normalize", ((2,),), {**NORM, "centered": 2}),
+    "normalize with a negative epsilon": Case("", "normalize", ((2,),), {**NORM, "epsilon": -0.1}),
+    "attend without values": Case("", "attend", ((2,), (1,)), HEADS),
+    "attend with a value too few": Case("", "attend", ((2,), (1,), (1,), (1,)), HEADS),
+    "attend with matrices": Case("", "attend", ((1, 2), (1, 1), (1, 1)), HEADS),
+    "attend with keys of several sizes": Case("", "attend", ((2,), (1,), (2,), (1,), (1,)), HEADS),
+    "attend with a key of another size": Case("", "attend", ((2,), (2,), (1,)), HEADS),
+    "attend with a query that is no heads": Case("", "attend", ((3,), (1,), (1,)), HEADS),
+    "attend with a value that is no heads": Case(
+        "", "attend", ((4,), (4,), (3,)), {**HEADS, "kv_heads": 2}
+    ),
+    "attend with heads that share unevenly": Case(
+        "", "attend", ((6,), (4,), (2,)), {**HEADS, "heads": 3, "kv_heads": 2}
+    ),
+    "attend without heads": Case("", "attend", ((2,), (1,), (1,)), {**HEADS, "heads": 0}),
+    "argmax of a scalar": Case("", "argmax", ((),)),
     "an input as an operation": Case("", "input", ((2,),)),
 }
 
@@ -182,4 +227,4 @@ def test_degenerate_nodes_raise_shape_error(case: Case) -> None:
 
 def test_an_unknown_op_is_a_key_error() -> None:
     with pytest.raises(KeyError):
-        attempt("softplus", [(2,)])
+        attempt("unknown", [(2,)])
