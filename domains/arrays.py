@@ -45,6 +45,11 @@ class Arrays:
         return np.asarray(array.detach().cpu(), dtype=np.float64)
 
 
+def still(x: Array) -> Array:
+    """``x``, out of the reach of gradients."""
+    return x.detach() if hasattr(x, "detach") else x
+
+
 def numpy_arrays(dtype: str = "float64") -> Arrays:
     """Computes with numpy on the CPU; imports nothing else."""
     return Arrays(np, np.dtype(dtype), "cpu")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from absint.domains.arrays import Array, Arrays
+from absint.domains.arrays import Array, Arrays, still
 from absint.domains.interval import Interval, univariate_image
 from absint.ir import OPS, Curved, Node, PiecewiseLinear, Wave
 from absint.ir.pieces import boxed, defined, pieces, touching
@@ -35,10 +35,14 @@ class Relaxation:
 def relax(node: Node, x: Interval, arrays: Arrays) -> Relaxation:
     """The default relaxation of ``node``'s function over ``x`` (arrays of (batch, *shape)).
 
-    Where the function is not defined on all of ``x``, the lines are not finite.
+    Where the function is not defined on all of ``x``, the lines are not finite. Gradients take the
+    slopes and points of contact of a curved function as given: any slope is sound, and at a point
+    of contact the gap is largest, so that it does not change to first order as the point moves.
     """
     with np.errstate(all="ignore"):
         lower_slope, upper_slope = default_slopes(node, *x, arrays.xp)
+        if not _piecewise_linear(node):
+            lower_slope, upper_slope = still(lower_slope), still(upper_slope)
         lower_offset = -_largest_gap(node, x, lower_slope, -1, arrays)
         upper_offset = _largest_gap(node, x, upper_slope, 1, arrays)
         return Relaxation(
@@ -47,6 +51,11 @@ def relax(node: Node, x: Interval, arrays: Arrays) -> Relaxation:
             (upper_offset + lower_offset) / 2,
             (upper_offset - lower_offset) / 2,
         )
+
+
+def _piecewise_linear(node: Node) -> bool:
+    univariate = OPS[node.op].univariate
+    return univariate is not None and isinstance(univariate.facts(node), PiecewiseLinear)
 
 
 def _largest_gap(node: Node, x: Interval, slope: Array, sign: int, arrays: Arrays) -> Array:
@@ -66,7 +75,7 @@ def _largest_gap(node: Node, x: Interval, slope: Array, sign: int, arrays: Array
         for piece in pieces(facts, *x, xp):
             points = [piece.low]  # a piece's upper end is the next one's lower end, or the last
             if piece.convex is not (sign > 0):
-                points.append(touching(node, slope, piece, xp))
+                points.append(still(touching(node, slope, piece, xp)))
             for point in points:
                 touch = sign * (univariate.value(node, point, xp) - slope * point)
                 gap = xp.where(piece.low <= piece.high, xp.maximum(gap, touch), gap)

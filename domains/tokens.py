@@ -15,15 +15,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from absint.domains.arrays import Array
+from absint.domains.arrays import Array, still
 
 ROUNDS = 60
 """Dinkelbach converges superlinearly, in about five rounds; roundings can make it linger."""
-
-
-def still(x: Array) -> Array:
-    """``x``, out of the reach of gradients."""
-    return x.detach() if hasattr(x, "detach") else x
 
 
 def mean(weights: Array, values: Array, xp: Any) -> Array:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from absint.domains.arrays import Array
+from absint.domains.arrays import Array, still
 from absint.domains.interval import Interval
-from absint.domains.tokens import largest_mean, largest_mean_of_tokens, still
+from absint.domains.tokens import largest_mean, largest_mean_of_tokens
 from absint.domains.tokens_sets import SEVERAL
 from absint.ir import Node
 

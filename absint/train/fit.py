@@ -53,8 +53,9 @@ def fit(
     for step in range(steps):
         optimiser.zero_grad()
         total = 0.0
-        for group in rng.choice(len(cases), min(outputs, len(cases)), replace=False):
-            value = _drawn(loss, cases[group], batch, ramp(step), rng) / outputs
+        groups = rng.permutation(len(cases))[:outputs]
+        for group in groups:
+            value = _drawn(loss, cases[group], batch, ramp(step), rng) / len(groups)
             value.backward()
             total += value.item()
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
