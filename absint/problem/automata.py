@@ -100,8 +100,10 @@ class _Lift:
         width = max(map(len, lines), default=0)
         _check_size(width, len(lines))
         classes = np.full((len(lines), width), self.table.shape[1] - 1)
-        for line, row in zip(lines, classes, strict=True):
-            row[: len(line)] = _classes_of(self.automaton, np.array([ord(c) for c in line], int))
+        lengths = np.array([len(line) for line in lines])
+        characters = np.array([ord(c) for line in lines for c in line], np.int64)
+        inside = np.arange(width) < lengths[:, None]
+        classes[inside] = _classes_of(self.automaton, characters)
         return classes, np.array(left)
 
 
@@ -119,16 +121,13 @@ def product(machines: Sequence[Machine], label: Callable[[tuple[int, ...]], int]
     states: dict[tuple[int, ...], int] = {(0,) * len(machines): 0}
     rows: list[IntArray] = []
     for state in (order := list(states)):
-        targets, columns = np.unique(
-            np.stack([table[s] for table, s in zip(tables, state, strict=True)]),
-            axis=1,
-            return_inverse=True,
-        )
-        for target in targets.T.tolist():
-            if states.setdefault(tuple(target), len(order)) == len(order):
-                order.append(tuple(target))
-        numbers = np.array([states[tuple(target)] for target in targets.T.tolist()])
-        rows.append(numbers[columns.reshape(-1)])
+        targets = np.stack([table[s] for table, s in zip(tables, state, strict=True)])
+        columns, first = _classes(targets)
+        kinds = [tuple(target) for target in targets[:, first].T.tolist()]
+        for target in kinds:
+            if states.setdefault(target, len(order)) == len(order):
+                order.append(target)
+        rows.append(np.array([states[target] for target in kinds])[columns])
         _check_size(len(order), len(rows[0]))
     labels = [
         label(tuple(m.labels[s] for m, s in zip(machines, state, strict=True))) for state in order
@@ -149,7 +148,7 @@ def _classes_of(automaton: Automaton, symbols: IntArray) -> IntArray:
 
 def _from_arrays(reads: Reads, table: IntArray, labels: NDArray[np.generic]) -> Machine:
     """Minimal and canonical. ``table``: (states, tokens); ``labels``: (states,)."""
-    columns = np.unique(table, axis=1)
+    columns = table[:, _classes(table)[1]]
     block = _numbered(labels.reshape(-1, 1))
     while True:
         refined = _numbered(np.concatenate([block[:, None], block[columns]], axis=1))
@@ -158,6 +157,15 @@ def _from_arrays(reads: Reads, table: IntArray, labels: NDArray[np.generic]) -> 
         block = refined
     _, members = np.unique(block, return_index=True)
     return _breadth_first(reads, block[table[members]], labels[members], int(block[0]))
+
+
+def _classes(table: IntArray) -> tuple[IntArray, IntArray]:
+    """Equal columns get equal numbers. The number of each column, and a column of each number."""
+    numbers = np.zeros(table.shape[1], np.int64)
+    for row in table:
+        _, numbers = np.unique(numbers * (table.max() + 1) + row, return_inverse=True)
+    _, first = np.unique(numbers, return_index=True)
+    return numbers.reshape(-1).astype(np.int64), first
 
 
 def _numbered(rows: NDArray[np.generic]) -> IntArray:

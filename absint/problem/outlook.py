@@ -6,7 +6,7 @@ taken to be possible. So "no" is certain, and "yes" means that this alone does n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from absint.problem.decode import (
     All,
@@ -127,13 +127,16 @@ class _After:
         self.machines = machines
         self.columns = [list(zip(*machine.table, strict=True)) for machine in machines]
         self.class_of: dict[int, int] = {}
+        self.known: dict[Tokens, Tokens] = {}
         known: dict[tuple[States, ...], int] = {}
         for token, column in enumerate(zip(*self.columns, strict=True)):
             self.class_of[token] = known.setdefault(column, token)
 
-    def classes(self, tokens: Iterable[int]) -> Tokens:
+    def classes(self, tokens: Tokens) -> Tokens:
         """One token for each class that ``tokens`` meets (without machines, all are one class)."""
-        return frozenset(self.class_of.get(token, 0) for token in tokens)
+        if tokens not in self.known:
+            self.known[tokens] = frozenset(self.class_of.get(token, 0) for token in tokens)
+        return self.known[tokens]
 
     def joint(
         self, start: States, going: Sequence[Tokens], ending: Sequence[Tokens]
