@@ -125,6 +125,8 @@ class Bounds:
         gamma(sum(graph.nodes[position].size for position in region.order))  # at most MAX_TERMS
         with np.errstate(all="ignore"):
             for position in region.order:
+                if graph.nodes[position].op in JOINT_OPS:
+                    self._refine_operands(graph.nodes[position])
                 given = region.given(position, self.values)
                 if given is None:
                     self.values[position] = self._transform(position, graph.nodes[position])
@@ -138,8 +140,6 @@ class Bounds:
             self._losses[position] = Loss.of(*affine.backward_loss(node, operands))
             return affine.interval(node, operands)
         if node.op in JOINT_OPS:
-            for operand in node.inputs:
-                self._refine(operand, None)
             return joint.interval(node, [self.values[i] for i in node.inputs])
         (operand,), function = node.inputs, UNIVARIATE_OPS[node.op](node)
         self._refine(operand, function)
@@ -149,6 +149,11 @@ class Bounds:
         self._relaxations[position], self._lines[position] = relaxation, _Lines.of(relaxation)
         self._losses[position] = _relaxing_loss(node, relaxation, self._reach(operand))
         return function.image(x)
+
+    def _refine_operands(self, node: Node) -> None:
+        """Those that are bounded here: a region may give a node by other means than its operands."""
+        for operand in set(node.inputs) & set(self.values):
+            self._refine(operand, None)
 
     def _refine(self, target: int, function: Function | None) -> None:
         """Intersects the bounds of a pre-activation with backward linear bounds.

@@ -69,7 +69,7 @@ class Splitter:
         return sorted(self.rules.problem.emitted(self.rules.emitted(state)))
 
     def _parts(self, state: State, slot: int) -> list[int]:
-        if slot == state.read and len(classes := self.rules.classes(state)) > 1:
+        if slot == state.read < self.rules.slots and len(classes := self.rules.classes(state)) > 1:
             return classes
         tokens = list(members(state.sets[slot]))
         if len(tokens) <= SINGLES:
