@@ -27,7 +27,7 @@ def image(node: Node, xs: Sequence[Interval], arrays: Arrays) -> Interval:
 
 
 def _embedding(node: Node, xs: Sequence[Interval], arrays: Arrays) -> Interval:
-    """The hull of the rows that the ids can name; nothing where one may be outside the table."""
+    """The hull of the rows that the ids can name; NaN where one may be outside the table."""
     low = high = node.consts["weight"].value
     radius = node.consts["weight"].radius
     if radius is not None:
@@ -41,8 +41,8 @@ def _embedding(node: Node, xs: Sequence[Interval], arrays: Arrays) -> Interval:
     upper = np.stack([high[span].max(axis=0) for span in spans])[places.reshape(first.shape)]
     known = inside[..., None]
     return (
-        arrays.asarray(np.where(known, lower, -np.inf)),
-        arrays.asarray(np.where(known, upper, np.inf)),
+        arrays.asarray(np.where(known, lower, np.nan)),
+        arrays.asarray(np.where(known, upper, np.nan)),
     )
 
 

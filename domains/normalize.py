@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from absint.domains.arrays import Array, Arrays
@@ -28,7 +29,7 @@ class _Spread:
 
 
 def normalize(node: Node, x: Interval, arrays: Arrays) -> Interval:
-    """Bounds of each normalised entry, (batch, *shape)."""
+    """Bounds of each normalised entry, (batch, *shape); NaN where it may divide by zero."""
     shape, count = x[0].shape, 1
     for size in node.shape[len(node.shape) - node.integer("axes") :]:
         count *= size
@@ -37,6 +38,9 @@ def normalize(node: Node, x: Interval, arrays: Arrays) -> Interval:
     epsilon = node.number("epsilon")
     upper = _largest(spread.z[1], spread, epsilon, arrays)
     lower = -_largest(-spread.z[0], spread, epsilon, arrays)
+    if epsilon == 0:
+        known = spread.total[0] > 0
+        lower, upper = (arrays.xp.where(known, end, math.nan) for end in (lower, upper))
     return lower.reshape(shape), upper.reshape(shape)
 
 

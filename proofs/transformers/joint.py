@@ -17,10 +17,15 @@ Interval = tuple[FloatArray, FloatArray]
 def interval(node: Node, xs: Sequence[Interval]) -> Interval:
     """Bounds of the node's value over the operands' intervals, each (batch, *shape).
 
-    Where the value is not ``defined``, they bound it at the points where it has one.
+    NaN in a batch entry where an operand's ends are NaN, or the value is not ``defined``.
     """
     with np.errstate(all="ignore"):
-        return _RULES[node.op](node, [without_subnormals(*x) for x in xs])
+        lower, upper = _RULES[node.op](node, [without_subnormals(*x) for x in xs])
+        known = defined(node, xs)
+        for end in (end for x in xs for end in x):
+            known = known & ~np.isnan(end.reshape((end.shape[0], -1))).any(axis=1)
+        known = known.reshape((-1, *(1 for _ in node.shape)))
+        return np.where(known, lower, np.nan), np.where(known, upper, np.nan)
 
 
 def defined(node: Node, xs: Sequence[Interval]) -> NDArray[np.bool_]:
@@ -54,8 +59,8 @@ def _rows(
 
 
 def _embedding(node: Node, xs: Sequence[Interval]) -> Interval:
-    """The hull of the rows; nothing where an id may be outside the table."""
-    first, last, inside = _rows(node, xs[0])
+    """The hull of the rows; of the first where an id may be outside the table."""
+    first, last, _ = _rows(node, xs[0])
     table = node.consts["weight"]
     low = high = table.value
     if table.radius is not None:
@@ -65,8 +70,7 @@ def _embedding(node: Node, xs: Sequence[Interval]) -> Interval:
     spans = [slice(code // count, code % count + 1) for code in codes.tolist()]
     lower = np.stack([low[span].min(axis=0) for span in spans])[places.reshape(first.shape)]
     upper = np.stack([high[span].max(axis=0) for span in spans])[places.reshape(first.shape)]
-    known = inside[..., None]
-    return np.where(known, lower, -np.inf), np.where(known, upper, np.inf)
+    return lower, upper
 
 
 def _aligned(x: Interval, rank: int) -> Interval:
@@ -119,8 +123,7 @@ def _split(xs: Sequence[Interval], shared: int, each: int) -> FloatArray:
 
 def _argmax(node: Node, xs: Sequence[Interval]) -> Interval:
     """The first and the last entry that no other is sure to beat; the lowest of equals wins."""
-    lower = np.where(np.isnan(xs[0][0]), -np.inf, xs[0][0])
-    upper = np.where(np.isnan(xs[0][1]), np.inf, xs[0][1])
+    lower, upper = xs[0]
     best, place = lower.max(axis=-1, keepdims=True), lower.argmax(axis=-1)[..., None]
     wins = (upper > best) | ((upper == best) & (np.arange(lower.shape[-1]) <= place))
     last = lower.shape[-1] - 1 - np.flip(wins, -1).argmax(axis=-1)

@@ -21,7 +21,7 @@ def softmax(x: Interval, takes: Mask) -> Interval:
     """Bounds of ``exp(x_i) / sum_j exp(x_j)`` on the last axis, j among the entries in ``takes``.
 
     The exact hull over the box: each share is increasing in its own score, decreasing in the
-    others'. NaN and infinite ends mean that nothing is known of a score, and then it is a share.
+    others'. Infinite ends mean that nothing is known of a score, and then it is a share.
     """
     takes = np.broadcast_to(takes, x[0].shape)
     below, above = _share(x[0], x[1], takes, 0), _share(x[1], x[0], takes, 1)
