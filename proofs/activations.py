@@ -86,8 +86,10 @@ def power(x: FloatArray, exponent: int) -> Enclosure:
     low = np.where(size == np.inf, 2.0**1023, size) * (1 - gamma(exponent)) - exponent * TINY
     high = size * (1 + gamma(exponent)) + exponent * TINY
     low = np.maximum(low, 0.0)
-    odd = (x < 0) & (exponent % 2 == 1)
-    return np.where(odd, -high, low), np.where(odd, -low, high)
+    if exponent % 2 == 0:
+        return low, high
+    low = np.where(np.abs(x) < SMALLEST, -high, low)  # of either sign, as a processor reads it
+    return np.where(x < 0, -high, low), np.where(x < 0, -low, high)
 
 
 def power_slope(x: FloatArray, exponent: int) -> Enclosure:

@@ -39,18 +39,12 @@ WAVES = ["sin", "cos"]
 S_SHAPED = ["sigmoid", "tanh", "erf"]
 
 
-def domain(name: str) -> str:
-    facts = row(name)[2]
-    return facts.domain if isinstance(facts, Curved) else "all"
-
-
 def inside(name: str, lower: FloatArray, upper: FloatArray) -> NDArray[np.bool_]:
     """Which intervals lie in the function's domain, by comparisons of exact ends."""
     smallest = 2.0**-1022
     found = {
-        "all": np.ones(lower.shape, dtype=bool),
-        "positive": lower >= smallest,
-        "nonnegative": lower >= 0,
-        "nonzero": (lower >= smallest) | (upper <= -smallest),
+        "log": lower >= smallest,
+        "sqrt": lower >= 0,
+        "reciprocal": (lower >= smallest) | (upper <= -smallest),
     }
-    return found[domain(name)]
+    return found.get(name, np.ones(lower.shape, dtype=bool))

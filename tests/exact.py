@@ -192,9 +192,11 @@ def _elu(node: Node, x: Number) -> Number:
     return x if x > 0 else _times(Fraction(node.number("alpha")), x.expm1())
 
 
+GELU_SCALE, GELU_CUBIC = (2 / flint.arb.pi()).sqrt(), ball(Fraction(44715, 10**6))
+
+
 def _gelu_tanh(node: Node, x: Number) -> Number:
-    u = (2 / flint.arb.pi()).sqrt() * (x + ball(Fraction(44715, 10**6)) * x**3)
-    return x / (1 + (-2 * u).exp())
+    return x / (1 + (-2 * GELU_SCALE * (x + GELU_CUBIC * x**3)).exp())
 
 
 def _mish(node: Node, x: Number) -> Number:

@@ -126,9 +126,12 @@ def _elu_derivative(node: Node, x: Array, xp: Any) -> Array:
 def _elu_facts(node: Node) -> Curved:
     alpha = node.number("alpha")
     steepest = alpha if alpha else 1.0
-    return Curved(
-        (0.0,), (alpha >= 0, True), (0.0,), tangent=lambda s, side, xp: xp.log(s / steepest)
-    )
+
+    def tangent(slope: Array, side: int, xp: Any) -> Array:
+        below = xp.log(slope / steepest)
+        return below if side < 0 else xp.full_like(below, math.inf)  # away from the kink
+
+    return Curved((0.0,), (alpha >= 0, True), (0.0,), tangent=tangent)
 
 
 def _exponent(node: Node) -> int:

@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 import pytest
 from boxes import Boxes, FloatArray, allowance, awkward_boxes, points
+from elementwise import CASES
 from exact import knots
 from irmodels import PIECEWISE, Case, exact_outputs, random_graph
 
@@ -267,12 +268,13 @@ def test_the_product_is_no_looser_than_intervals_on_relu_layers() -> None:
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_pre_activations_are_bounded_linearly(activation: str) -> None:
-    """f(t - t) where t = tanh(x): intervals know no better than [-2, 2] for t - t."""
+    """f(t - t + 1.25) where t = tanh(x): intervals know no better than [-2, 2] for t - t."""
     builder = GraphBuilder()
     t = builder.add("tanh", [builder.input("x", (1,))])
     difference = builder.add("sum", [t, t], attrs={"coefficients": (1, -1)})
-    attrs = {"leaky_relu": {"alpha": 0.5}, "clip": {"lower": -1.0, "upper": 1.0}}
-    y = builder.add(activation, [difference], attrs=attrs.get(activation))
+    shifted = builder.add("scale", [difference], consts={"bias": Constant(np.array(1.25))})
+    case = next(case for case in CASES.values() if case.op == activation)
+    y = builder.add(activation, [shifted], attrs=case.attrs)
     rows = Query(np.zeros((2, 1)), np.array([[1.0], [-1.0]]), np.zeros(2))
     graph = builder.build({"y": y})
     found = bounds(graph, Boxes(np.array([[-1.0]]), np.array([[2.0]])), rows)

@@ -1,17 +1,29 @@
-"""The enclosures of exp, sigmoid and tanh against ball arithmetic, with no tolerance."""
+"""The enclosures of elementwise functions against ball arithmetic, with no tolerance."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import exact
 import flint
 import numpy as np
 import pytest
 from flush import flush_to_zero
 from numpy.typing import NDArray
 
-from absint.proofs.transcendental import Enclosure, exp_of_negative, sigmoid, tanh
+from absint.proofs import activations as act
+from absint.proofs.transcendental import (
+    Enclosure,
+    erf,
+    exp,
+    exp_of_negative,
+    log,
+    sigmoid,
+    sin,
+    softplus,
+    tanh,
+)
 
 FloatArray = NDArray[np.float64]
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")
@@ -39,6 +51,26 @@ def arb_sigmoid(x: Any) -> Any:
     return 1 / (1 + (-x).exp())
 
 
+ROOT_TWO = flint.arb(2).sqrt()
+OTHERS: dict[str, tuple[Callable[[FloatArray], Enclosure], Callable[[Any], Any]]] = {
+    "exp": (exp, lambda x: x.exp()),
+    "log": (log, lambda x: x.log()),
+    "softplus": (softplus, lambda x: x.exp().log1p()),
+    "sin": (sin, lambda x: x.sin()),
+    "cos": (lambda x: sin(x, 1), lambda x: x.cos()),
+    "minus sin": (lambda x: sin(x, 2), lambda x: -x.sin()),
+    "erf": (erf, lambda x: x.erf()),
+    "sqrt": (act.root, lambda x: x.sqrt()),
+    "reciprocal": (act.reciprocal, lambda x: 1 / x),
+    "square": (lambda x: act.power(x, 2), lambda x: x**2),
+    "cube": (lambda x: act.power(x, 3), lambda x: x**3),
+    "power 11": (lambda x: act.power(x, 11), lambda x: x**11),
+    "gelu": (act.gelu, lambda x: x * (-x / ROOT_TWO).erfc() / 2),
+    "gelu_tanh": (act.gelu_tanh, lambda x: exact.FUNCTIONS["gelu_tanh"](None, x)),  # type: ignore[arg-type]
+    "silu": (act.silu, lambda x: x / (1 + (-x).exp())),
+    "mish": (act.mish, lambda x: x * x.exp().log1p().tanh()),
+    "elu": (lambda x: act.elu(x, 1.5), lambda x: x if x > 0 else x.expm1() * 3 / 2),
+}
 FUNCTIONS: list[tuple[Callable[[FloatArray], Enclosure], Callable[[Any], Any]]] = [
     (sigmoid, arb_sigmoid),
     (tanh, lambda x: x.tanh()),
@@ -116,3 +148,55 @@ def test_ranges_are_those_of_the_functions() -> None:
     assert (sigmoid(x)[1] <= 1).all()
     assert (tanh(x)[0] >= -1).all()
     assert (tanh(x)[1] <= 1).all()
+
+
+def in_domain(name: str, x: FloatArray) -> FloatArray:
+    if name in ("log", "sqrt"):
+        return x[x >= 2.0**-1022]
+    return x[np.abs(x) >= 2.0**-1022] if name == "reciprocal" else x
+
+
+@pytest.mark.parametrize("flush", [False, True])
+@pytest.mark.parametrize("name", OTHERS)
+def test_others_enclose(name: str, flush: bool) -> None:
+    function, truth = OTHERS[name]
+    x = in_domain(name, arguments(3_000))
+    with flush_to_zero(flush), np.errstate(all="ignore"):
+        low, high = function(x)
+    assert not np.isnan([low, high]).any()
+    known = np.isfinite(low) & np.isfinite(high)
+    assert_encloses((low[known], high[known]), x[known], truth)
+    assert (low <= high).all()
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_others_are_tight(name: str) -> None:
+    """Relatively, but where values cancel: there within 1e-11."""
+    function, _ = OTHERS[name]
+    rng = np.random.default_rng(1)
+    x = in_domain(name, np.concatenate([rng.normal(0, 5, 2000), 10.0 ** rng.uniform(-9, 2, 500)]))
+    low, high = function(x)
+    size = np.maximum(np.abs(low), np.abs(high))
+    assert ((high - low) <= 1e-12 * size + 1e-11).all()
+    if name in ("exp", "log", "softplus", "erf", "sqrt", "reciprocal", "silu", "mish"):
+        assert ((high - low) <= 1e-12 * size + 2.0**-980).all()
+
+
+@pytest.mark.parametrize("edge", [0, 1, 2, 3])
+def test_waves_at_the_ends_of_the_reduction(edge: int) -> None:
+    """At multiples of pi / 4, where the reduction turns over, up to its reach and beyond."""
+    turns = np.concatenate([np.arange(-50, 50), np.arange(2**20 - 60, 2**20 + 60)])
+    x = np.outer(turns, [np.pi / 4, 1.0]).reshape(-1) * (1 + edge * 2.0**-52)
+    for quarters, truth in enumerate((lambda t: t.sin(), lambda t: t.cos())):
+        assert_encloses(sin(x, quarters), x, truth)
+    assert sin(np.array([2.0**20 + 1, np.inf]))[0].tolist() == [-1.0, -1.0]
+    assert np.isnan(sin(np.array([np.nan]))[0]).all()
+
+
+def test_log_has_no_value_where_it_is_not_defined() -> None:
+    low, high = log(np.array([0.0, -0.0, -1.0, np.nan, -np.inf, 5e-324]))
+    assert np.isnan(low).all()
+    assert np.isnan(high).all()
+    low, high = log(np.array([np.inf]))
+    assert 700 < low[0] < 710
+    assert high[0] == np.inf
