@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -64,8 +65,11 @@ def _quiet() -> Iterator[None]:
     """PyTorch prints graphs and warnings where an export fails; the error says what counts."""
     loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx", "torch._dynamo")]
     before = [logger.level for logger in loggers]
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)
         try:
@@ -75,11 +79,16 @@ def _quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
+_CODE = re.compile(r'File "?([^"\n]+?)"?(?:, line |:)(\d+),? in (\w+)')
+
+
 def _place(error: Exception) -> str:
     """The line of the user's code that PyTorch names, if it names one."""
-    lines = str(error).splitlines()
-    code = [line.strip() for line in lines if line.strip().startswith(("File ", "code:"))]
-    return code[-1] if code else "module"
+    found = [match for match in _CODE.findall(str(error)) if "site-packages" not in match[0]]
+    if not found:
+        return "module"
+    path, line, function = found[-1]
+    return f"{path.rpartition('/')[2]}:{line} in {function}"
 
 
 def _line(error: Exception) -> str:

@@ -62,10 +62,20 @@ def lower(program: Any) -> tuple[Graph | None, tuple[Unsupported, ...]]:
                 outputs = list(node.args[0])
             elif node.op == "call_function":
                 _node(walk, node)
-    names = {spec.arg.name for spec in signature.output_specs if "USER" in str(spec.kind)}
-    chosen = [node for node in outputs if getattr(node, "name", None) in names]
-    graph = _outputs(walk, chosen)
+    _check_pure(walk, signature)
+    graph = _outputs(walk, [node for node in outputs if hasattr(node, "users")])
     return None if walk.found else graph, tuple(walk.found)
+
+
+def _check_pure(walk: Walk, signature: Any) -> None:
+    """Reports what the program changes beside its outputs."""
+    for spec in signature.output_specs:
+        if spec.kind.name != "USER_OUTPUT":
+            what = f"a result of kind {spec.kind.name.lower()}"
+            hint = "the module must not change its buffers or inputs"
+            walk.unsupported(
+                f"output {spec.target or spec.arg.name!r}", NotLoweredError(what, hint)
+            )
 
 
 def place(node: Any) -> str:
@@ -146,11 +156,18 @@ def _apply(walk: Walk, node: Any) -> Found | None:
     if constant_only and _exact(call):
         rule = rule_on_constants(_op(node), call.dtype in FLOATS) or rule
     if rule is None:
-        raise NotLoweredError("this op", HINTS.get(_op(node), ""))
+        raise _unknown(node, constant_only)
     result = rule(call)
     if call.unread():
         raise NotLoweredError(f"argument {call.unread()[0]}")
     return result
+
+
+def _unknown(node: Any, constant_only: bool) -> NotLoweredError:
+    """What is wrong with an op without a rule; on exact constants it may have one."""
+    if constant_only and rule_on_constants(_op(node), False) is not None:
+        return NotLoweredError("of constants that are the result of rounding arithmetic")
+    return NotLoweredError("this op", HINTS.get(_op(node), ""))
 
 
 def _exact(call: Call) -> bool:
@@ -248,7 +265,8 @@ def _outputs(walk: Walk, nodes: Sequence[Any]) -> Graph | None:
     for node in nodes:
         with at(f"output {node.name!r}"):
             try:
-                places[node.name] = _output(walk, walk.values[node])
+                name = node.name if node.name not in places else f"{node.name}_{len(places)}"
+                places[name] = _output(walk, walk.values[node])
             except NotLoweredError as error:
                 walk.unsupported(f"output {node.name!r}", error)
     if walk.found:

@@ -117,7 +117,7 @@ class Decoder(nn.Module):
     def __init__(self, vocabulary: int = 7, length: int = 5, causal: str = "flag") -> None:
         super().__init__()
         self.embed, self.place = nn.Embedding(vocabulary, 16), nn.Embedding(length, 16)
-        self.blocks = nn.ModuleList(Block(16, length, causal) for _ in range(2))
+        self.blocks = nn.ModuleList(Block(16, length, causal) for _ in range(1))
         self.norm, self.head = nn.RMSNorm(16), nn.Linear(16, vocabulary, bias=False)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
