@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from boxes import Boxes, FloatArray, allowance, awkward_boxes, points
+from elementwise import CASES, inside
 from irmodels import AFFINE, PIECEWISE, Case, exact_outputs, matrix, random_graph
 
 from absint.domains import interval
@@ -172,3 +173,39 @@ def test_radii_of_weights_and_biases_widen_the_bounds() -> None:
             for x in (-1.0, 3.0):
                 assert low[0, 0] <= weight * x + bias <= high[0, 0]
     assert (low[1, 0], high[1, 0]) == (1.5 * 2 + 0.75, 2.5 * 2 + 1.25)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_images_of_elementwise_functions(name: str, library: str) -> None:
+    """Sound on a dense sample, reached by it, and no worse on a part of the interval."""
+    arrays = numpy_arrays() if library == "numpy" else torch_arrays()
+    graph, rng = CASES[name].graph(), np.random.default_rng(0)
+    lower = rng.normal(0, 3, (200, 1))
+    upper = lower + 10.0 ** rng.uniform(-9, 1, (200, 1))
+    special = [(0.0, 0.0), (-0.0, 1.0), (-5e-324, 5e-324), (1.0, 1.0), (-3.0, 3.0), (-50.0, 50.0)]
+    lower = np.concatenate([lower, np.array(special)[:, :1]])
+    upper = np.concatenate([upper, np.array(special)[:, 1:]])
+    keep = inside(name, lower, upper)[:, 0]
+    lower, upper = lower[keep], upper[keep]
+    low, high = bounds(graph, Boxes(lower, upper), arrays)[-1]
+    x = np.clip(lower + (upper - lower) * np.linspace(0, 1, 2001), lower, upper)
+    y = values(graph, x[:, :, None])[-1][..., 0]
+    spare = 1e-14 * (1 + np.abs(y).max(axis=1, keepdims=True))
+    assert (low <= y + spare).all()
+    assert (y <= high + spare).all()
+    if name not in ("sign", "floor", "round"):
+        rise = np.abs(np.diff(y, axis=1)).max(axis=1, keepdims=True) + spare
+        assert (y.min(axis=1, keepdims=True) - low <= rise).all()
+        assert (high - y.max(axis=1, keepdims=True) <= rise).all()
+    inner = bounds(graph, Boxes(x[:, 300:301], x[:, 1700:1701]), arrays)[-1]
+    assert (inner[0] >= low - spare).all()
+    assert (inner[1] <= high + spare).all()
+
+
+@pytest.mark.parametrize("name", ["log", "sqrt", "reciprocal"])
+def test_nothing_is_known_outside_a_functions_domain(name: str) -> None:
+    boxes = Boxes(np.array([[-1.0], [-1e-9]]), np.array([[1.0], [2.0]]))
+    low, high = bounds(CASES[name].graph(), boxes)[-1]
+    assert (low == -np.inf).all()
+    assert (high == np.inf).all()

@@ -7,24 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from boxes import FloatArray
-from irmodels import CLIPS, Case
+from elementwise import CASES, CURVED, PIECEWISE, S_SHAPED, inside, row
+from irmodels import CLIPS
 
 from absint.domains.arrays import Arrays, numpy_arrays, torch_arrays
 from absint.domains.relaxation import relax
-from absint.ir import OPS, Node, PiecewiseLinear
+from absint.ir import OPS, Curved, Node, PiecewiseLinear
 from absint.ir.slopes import default_slopes
 
-NODES = {
-    "relu": Case("", "relu", ((1,),)),
-    **{f"leaky {a}": Case("", "leaky_relu", ((1,),), {"alpha": a}) for a in (0.1, 1.0, 1.5, -0.5)},
-    "abs": Case("", "abs", ((1,),)),
-    **{f"clip {a} {b}": Case("", "clip", ((1,),), {"lower": a, "upper": b}) for a, b in CLIPS},
-    "sigmoid": Case("", "sigmoid", ((1,),)),
-    "tanh": Case("", "tanh", ((1,),)),
-}
+NODES = CASES
 KNOTS = sorted({0.0, *(end for ends in CLIPS for end in ends if np.isfinite(end))})
 EVERY = pytest.mark.parametrize("name", NODES)
-SMOOTH = pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+SMOOTH = pytest.mark.parametrize("name", S_SHAPED)
+WITH_CHORDS = [n for n in CURVED if len(row(n)[2].convex) == 1]  # type: ignore[union-attr]
 UNIT = 2.0**-53
 
 
@@ -99,21 +94,43 @@ def value(node: Node, x: FloatArray) -> FloatArray:
     return y
 
 
+def usable(name: str, lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The intervals on which the function is defined, with values that are floats."""
+    largest = np.maximum(np.abs(lower), np.abs(upper))
+    node = NODES[name].node()
+    keep = inside(name, lower, upper) & (lower == lower)
+    if node.op in ("exp", "power"):
+        keep &= largest < 60
+    elif name not in PIECEWISE:
+        keep &= largest < 1e15
+    return lower[keep[:, 0]], upper[keep[:, 0]]
+
+
 def room(
-    lower: FloatArray, upper: FloatArray, unit: float = UNIT, value: float = 1.0
+    lower: FloatArray, upper: FloatArray, unit: float = UNIT, value: FloatArray | float = 1.0
 ) -> FloatArray:
     """The rounding allowance: 64 units of the largest argument, 32 of ``value``, and underflow."""
     return 32 * unit * (value + 2 * np.maximum(np.abs(lower), np.abs(upper))) + 1e-322
+
+
+def sizes(found: Lines, y: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
+    """(n, 1): the largest number that is added up."""
+    reach = np.maximum(np.abs(lower), np.abs(upper))
+    steep = np.maximum(np.abs(found.lower_slope), np.abs(found.upper_slope))
+    size: FloatArray = np.abs(y).max(axis=1, keepdims=True) + steep * reach
+    return size
 
 
 @EVERY
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 def test_the_lines_contain_the_function(name: str, library: str) -> None:
     node, arrays = NODES[name].node(), numpy_arrays() if library == "numpy" else torch_arrays()
-    smooth = name in ("sigmoid", "tanh")  # the others scale, so they get no absolute part
-    x, spare = samples(LOWER, UPPER), room(LOWER, UPPER, value=float(smooth))
-    low, high = lines(node, LOWER, UPPER, arrays).at(x)
+    lower, upper = usable(name, LOWER, UPPER)
+    x, found = samples(lower, upper), lines(node, lower, upper, arrays)
     y = value(node, x)
+    absolute = 0.0 if name in PIECEWISE else 1.0 + sizes(found, y, lower, upper)
+    spare = room(lower, upper, value=absolute)
+    low, high = found.at(x)
     assert (low <= y + spare).all()
     assert (y <= high + spare).all()
 
@@ -125,10 +142,17 @@ def test_float32_lines_contain_the_function(name: str) -> None:
         end[(keep < 1e9) & (keep > 1e-30)].astype(np.float32).astype(np.float64)
         for end in (LOWER, UPPER)
     )
-    x, spare = samples(lower, upper), room(lower, upper, 2.0**-24)
-    low, high = lines(node, lower, upper, numpy_arrays("float32")).at(x)
-    assert (low <= value(node, x) + spare).all()
-    assert (value(node, x) <= high + spare).all()
+    lower, upper = usable(name, lower, upper)
+    if name == "reciprocal":
+        big = (np.minimum(np.abs(lower), np.abs(upper)) > 1e-6)[:, 0]
+        lower, upper = lower[big], upper[big]
+    x, found = samples(lower, upper), lines(node, lower, upper, numpy_arrays("float32"))
+    y = value(node, x)
+    absolute = 1.0 if name in PIECEWISE else 1.0 + 8 * sizes(found, y, lower, upper)
+    spare = room(lower, upper, 2.0**-24, absolute)
+    low, high = found.at(x)
+    assert (low <= y + spare).all()
+    assert (y <= high + spare).all()
 
 
 @EVERY
@@ -136,21 +160,30 @@ def test_each_line_touches_the_function_somewhere(name: str) -> None:
     """The offset is the smallest for its slope: a denser sample leaves next to no distance."""
     node = NODES[name].node()
     keep = (UPPER - LOWER < 50)[:, 0]
-    lower, upper = LOWER[keep], UPPER[keep]
+    lower, upper = usable(name, LOWER[keep], UPPER[keep])
+    if node.op in ("exp", "power", "reciprocal", "log"):  # not so steep between samples
+        near = ((np.abs(upper) < 9) & (np.abs(lower) < 9) & (np.abs(lower) > 0.1))[:, 0]
+        lower, upper = lower[near], upper[near]
     x = samples(lower, upper, 4001)
-    low, high = lines(node, lower, upper, numpy_arrays()).at(x)
-    spare = room(lower, upper)[:, 0] + ((upper - lower)[:, 0] / 4000) ** 2
-    assert ((value(node, x) - low).min(axis=1) <= spare).all()
-    assert ((high - value(node, x)).min(axis=1) <= spare).all()
+    found, y = lines(node, lower, upper, numpy_arrays()), value(node, x)
+    low, high = found.at(x)
+    steep = np.abs(np.diff(np.sort(y, axis=1), axis=1)).max(axis=1) if name not in PIECEWISE else 0
+    spare = room(lower, upper, value=sizes(found, y, lower, upper))[:, 0] + steep
+    spare = spare + ((upper - lower)[:, 0] / 4000) ** 2
+    assert ((y - low).min(axis=1) <= spare).all()
+    assert ((high - y).min(axis=1) <= spare).all()
 
 
 @EVERY
 def test_a_point_or_a_linear_piece_is_exact(name: str) -> None:
     node = NODES[name].node()
-    low, high = lines(node, LOWER, LOWER, numpy_arrays()).at(LOWER)
-    assert (np.abs(low - value(node, LOWER)) <= room(LOWER, LOWER)).all()
-    assert (np.abs(high - value(node, LOWER)) <= room(LOWER, LOWER)).all()
-    if name in ("sigmoid", "tanh"):
+    lower, _ = usable(name, LOWER, LOWER)
+    found, y = lines(node, lower, lower, numpy_arrays()), value(node, lower)
+    low, high = found.at(lower)
+    spare = room(lower, lower, value=1 + sizes(found, y, lower, lower))
+    assert (np.abs(low - y) <= spare).all()
+    assert (np.abs(high - y) <= spare).all()
+    if name not in PIECEWISE:
         return
     univariate = OPS[node.op].univariate
     assert univariate is not None
@@ -164,7 +197,54 @@ def test_a_point_or_a_linear_piece_is_exact(name: str) -> None:
     assert (np.abs(low - value(node, x)) <= room(lower, upper)).all()
 
 
-@pytest.mark.parametrize(("name", "side"), [("relu", 1), ("leaky 0.1", 1), ("leaky 1.5", 0)])
+@pytest.mark.parametrize("name", WITH_CHORDS)
+def test_convex_and_concave_functions_get_their_chord(name: str) -> None:
+    node, _, facts = row(name)
+    assert isinstance(facts, Curved)
+    lower, upper = usable(name, LOWER, UPPER)
+    keep = ((upper - lower > 1e-3) & (upper - lower < 30))[:, 0]
+    lower, upper = lower[keep], upper[keep]
+    found = lines(node, lower, upper, numpy_arrays())
+    for end in (lower, upper):
+        y, line = value(node, end), found.at(end)[1 if facts.convex[0] else 0]
+        assert np.allclose(line, y, rtol=1e-9, atol=1e-9 * sizes(found, y, lower, upper).max())
+
+
+@pytest.mark.parametrize("name", [*CURVED, "sin", "cos"])
+def test_lines_leave_at_most_a_few_times_the_least_area(name: str) -> None:
+    """Against a scan of slopes: at the middle, no more than 1.6 times the distance that is left."""
+    node, rng = NODES[name].node(), np.random.default_rng(1)
+    lower = rng.uniform(-4, 4, (300, 1)) if name not in ("log", "sqrt", "reciprocal") else None
+    lower = rng.uniform(0.2, 4, (300, 1)) if lower is None else lower
+    upper = lower + rng.exponential(1.5, (300, 1)) + 0.01
+    x, middle = samples(lower, upper, 65), (lower + upper) / 2
+    y = value(node, x)
+    low, high = (line[:, 0] for line in lines(node, lower, upper, numpy_arrays()).at(middle))
+    best_low, best_high = np.full(300, -np.inf), np.full(300, np.inf)
+    slopes = np.diff(y, axis=1) / np.maximum(np.diff(x, axis=1), 1e-12)
+    least, most = slopes.min(axis=1, keepdims=True), slopes.max(axis=1, keepdims=True)
+    for share in np.linspace(0, 1, 201):
+        rest = y - (least + share * (most - least)) * (x - middle)
+        best_low = np.maximum(best_low, rest.min(axis=1))
+        best_high = np.minimum(best_high, rest.max(axis=1))
+    size = np.abs(y).max(axis=1)
+    assert (high - low <= 1.6 * (best_high - best_low) + 1e-2 * size).all()
+
+
+@pytest.mark.parametrize("name", ["log", "sqrt", "reciprocal"])
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_there_are_no_lines_outside_the_domain(name: str, library: str) -> None:
+    arrays = numpy_arrays() if library == "numpy" else torch_arrays()
+    lower, upper = np.array([[-1.0], [-2.0], [-1e-9]]), np.array([[1.0], [0.0], [3.0]])
+    found = lines(NODES[name].node(), lower, upper, arrays)
+    low, high = found.at((lower + upper) / 2)
+    assert not np.isfinite(low).any()
+    assert not np.isfinite(high).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "side"), [("relu", 1), ("leaky_relu 0.25", 1), ("leaky_relu 1.5", 0)]
+)
 def test_across_the_knot_one_side_is_the_chord(name: str, side: int) -> None:
     node, across = NODES[name].node(), ((LOWER < 0) & (UPPER > 0))[:, 0]
     lower, upper = LOWER[across], UPPER[across]
@@ -236,9 +316,10 @@ def test_across_the_inflection_lines_pass_through_the_near_ends(name: str) -> No
 @EVERY
 def test_the_mean_gap_is_the_mean_distance_of_the_lines(name: str) -> None:
     node, keep = NODES[name].node(), (UPPER - LOWER < 50)[:, 0]
-    lower, upper = LOWER[keep], UPPER[keep]
+    lower, upper = usable(name, LOWER[keep], UPPER[keep])
     with np.errstate(all="ignore"):
         gap = relax(node, (lower, upper), numpy_arrays()).mean_gap((lower, upper))
     low, high = lines(node, lower, upper, numpy_arrays()).at(np.concatenate([lower, upper], axis=1))
     mean = (high - low).mean(axis=1, keepdims=True)
-    assert np.allclose(gap, mean, rtol=0, atol=1e-13 * (1 + np.abs(lower) + np.abs(upper)).max())
+    atol = 1e-13 * (1 + np.abs(lower) + np.abs(upper) + np.abs(low) + np.abs(high)).max()
+    assert np.allclose(gap, mean, rtol=1e-12, atol=atol)
