@@ -12,15 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.problem import InputError, Problem, to_json
+from absint.problem.decode import DecodeProblem
 from absint.proofs.check import CheckReport, Progress
 from absint.proofs.check import check as check_proof
 from absint.proofs.format import Certificate, CertificateError
 from absint.search.options import SearchOptions
 
 if TYPE_CHECKING:
+    from absint.decode.result import DecodeResult
     from absint.frontends.models import Model
     from absint.frontends.runtime import Runtime
     from absint.frontends.spec import Spec
+    from absint.proofs.decode.check import DecodeReport
     from absint.search.result import Result
 
 FloatArray = NDArray[np.float64]
@@ -80,16 +83,25 @@ def load(model: Any, region: str | Path, *, trusted: bool = True) -> Task:
     return Task(lowered, read(region, lowered.graph))
 
 
-def verify(model: Any, region: str | Path, options: SearchOptions | None = None) -> list[Result]:
+def verify(
+    model: Any, region: str | Path, options: SearchOptions | None = None
+) -> list[Result] | list[DecodeResult]:
     """Verifies every property of the spec ``region`` of the network ``model``.
 
     ``model`` is the path of an ONNX file or of a ``.pt2`` file, ``package.module:factory``, a
     ``torch.nn.Module`` (with an attribute ``example_inputs``, unless it begins with a Linear), or a
-    pair of one with its example inputs.
+    pair of one with its example inputs. Specs with ``decode`` give DecodeResults.
 
     Raises InputError and UnsupportedError as ``load`` does, and for vacuous properties.
     """
-    return list(verify_each(load(model, region), options or SearchOptions()))
+    from absint.frontends.spec.decode import is_decode_spec
+
+    options = options or SearchOptions()
+    if is_decode_spec(region):
+        from absint.decode import task
+
+        return list(task.verify_each(task.load(model, region), options))
+    return list(verify_each(load(model, region), options))
 
 
 def verify_each(
@@ -122,7 +134,7 @@ def check(
     *,
     jobs: int = 1,
     progress: Progress | None = None,
-) -> CheckReport:
+) -> CheckReport | DecodeReport:
     """Re-checks a certificate's bytes against the files that it speaks for.
 
     The model (an ONNX file, or the lowered graph of any model) is lowered and the spec is read
@@ -132,7 +144,15 @@ def check(
         CertificateError: the certificate is damaged, or of another model, spec or problem.
         InputError, UnsupportedError: the model or the spec cannot be read.
     """
+    from absint.frontends.spec.decode import is_decode_spec
+
     claim = Certificate.from_bytes(certificate)
+    if isinstance(claim.problem, DecodeProblem) != is_decode_spec(region):
+        raise CertificateError("the certificate is for another spec file")
+    if isinstance(claim.problem, DecodeProblem):
+        from absint.decode import task as decoding
+
+        return decoding.check(claim, decoding.load(model, region, trusted=False), progress, jobs)
     task = load(model, region, trusted=False)
     if claim.model != task.model.digest:
         raise CertificateError("the certificate is for another model file")

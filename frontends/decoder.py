@@ -98,7 +98,9 @@ def _only(names: list[str], wanted: str | None, path: Path) -> None:
     if wanted is not None and wanted not in names:
         raise InputError(f"has no input {wanted!r}: there is {listed}", str(path))
     if len(names) != 1:
-        raise InputError(f"has {len(names)} inputs ({listed}); tokens must be the only one", str(path))
+        raise InputError(
+            f"has {len(names)} inputs ({listed}); tokens must be the only one", str(path)
+        )
 
 
 def _open(path: Path, wanted: str | None) -> OpenNetwork | None:

@@ -10,6 +10,7 @@ import click
 from absint import api
 from absint.cli.options import SETTINGS, jobs, output_format, path_option
 from absint.cli.progress import ProgressLine
+from absint.proofs.check import CheckReport
 from absint.proofs.format import CertificateError
 from absint.report import files
 
@@ -51,5 +52,11 @@ def command(certificate: Path, model: Path, region: Path, jobs: int, style: str)
         return REJECTED
     line.clear()
     code = ACCEPTED if report.accepted else REJECTED if report.rejected else INCOMPLETE
-    show(style, certificate, report, "", time.monotonic() - started, code)
+    seconds = time.monotonic() - started
+    if isinstance(report, CheckReport):
+        show(style, certificate, report, "", seconds, code)
+    else:
+        from absint.report.decoding.check import show as show_decoding
+
+        show_decoding(style, certificate, data, report, seconds, code)
     return code

@@ -18,9 +18,15 @@ UNSUPPORTED = 4
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @path_option("--graph", help="Write the lowered graph here, for `python -m absint.proofs`.")
+@path_option(
+    "--region",
+    help="A spec with 'decode': its decode graphs are shown and written, one a length of prompt.",
+)
 @click.option("--untrusted", is_flag=True, help="Refuse a MODEL whose loading executes code.")
 @output_format()
-def command(model: Path, graph: Path | None, untrusted: bool, style: str) -> int:
+def command(
+    model: Path, graph: Path | None, region: Path | None, untrusted: bool, style: str
+) -> int:
     """Show what a model holds and everything in it that is not supported.
 
     MODEL is an ONNX file (also .onnx.gz), of which nothing is run; or in PyTorch a saved .pt2 file
@@ -31,6 +37,10 @@ def command(model: Path, graph: Path | None, untrusted: bool, style: str) -> int
     from absint.ir.serialize import MAGIC
     from absint.report.inspection import show
 
+    if region is not None:
+        from absint.cli import decoding
+
+        return decoding.inspect(model, region, graph, not untrusted, style)
     if graph is not None:
         files.require_writable(graph, [MAGIC])
     found = inspect(model, trusted=not untrusted)

@@ -17,7 +17,7 @@ from absint.proofs.check import CheckReport
 from absint.proofs.format import Certificate, CertificateError
 from absint.report import files
 from absint.report.plot import Picture, draw, extent
-from absint.report.slice import FloatArray, Slice, cut, most_split
+from absint.report.slice import FloatArray, Slice, cut, most_split, problem_of
 from absint.report.units import Units
 from absint.report.words import count
 
@@ -72,10 +72,12 @@ def command(**given: Any) -> int:
     path: Path = given["certificate"]
     data = files.read(path, "certificate")
     try:
-        report = api.check(data, given["model"], given["region"], jobs=given["jobs"])
         certificate = Certificate.from_bytes(data)
+        report = api.check(data, given["model"], given["region"], jobs=given["jobs"])
     except CertificateError as error:
         raise InputError(str(error), str(path)) from error
+    if not isinstance(report, CheckReport):
+        raise InputError("is about a network that decodes; see absint explain", str(path))
     task = api.load(given["model"], given["region"])
     picture = _picture(task, certificate, report, given)
     files.write(output, draw(picture, kind))
@@ -88,7 +90,7 @@ def command(**given: Any) -> int:
 def _picture(
     task: Task, certificate: Certificate, report: CheckReport, given: dict[str, Any]
 ) -> Picture:
-    units, problem = Units.of(task), certificate.problem
+    units, problem = Units.of(task), problem_of(certificate)
     marked = _marked(given["counterexample"], task)
     x, y = _axes(given["x_name"], given["y_name"], units, certificate)
     fixed = _fixed(given["fix"], units, (x, y))

@@ -30,14 +30,20 @@ or spec (see --changed); 4 not supported; 130 interrupted.
 )
 @output_format()
 def command(counterexample: Path, model: Path, region: Path, changed: bool, style: str) -> int:
-    """Run a saved counterexample again on onnxruntime, and hold the outputs against the spec.
+    """Run a saved counterexample again on the runtime, and hold the outputs against the spec.
 
     COUNTEREXAMPLE is what `absint verify --counterexample` wrote. It runs twice: with graph
-    optimisations off (the model as written, which counts) and with the runtime's defaults.
+    optimisations off (the model as written, which counts) and with the runtime's defaults. A prompt
+    of a network that decodes is decoded token by token.
     """
+    from absint.frontends.spec.decode import is_decode_spec
     from absint.report import counterexample as saved_files
     from absint.report.replay import replay, show
 
+    if is_decode_spec(region):
+        from absint.cli import decoding
+
+        return decoding.replay(counterexample, model, region, changed, style)
     saved = saved_files.load(counterexample)
     outcome = replay(load(model, region), saved, changed)
     code = UNDECIDED if outcome.found.catastrophic_default else SAFE

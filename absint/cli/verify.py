@@ -14,6 +14,7 @@ from absint.api import Task, load, verify_each
 from absint.cli.exits import worst_exit_code
 from absint.cli.options import SETTINGS, converted, jobs, output_format, path_option, seconds, size
 from absint.cli.progress import ProgressLine
+from absint.cli.targets import per_property
 from absint.problem import InputError
 from absint.proofs.format import MAGIC, Certificate, CertificateError
 from absint.report import files
@@ -167,8 +168,13 @@ class Request:
 
     def run(self, options: SearchOptions) -> int:
         """Verifies all properties; returns the exit code. Raises as ``api.verify_each`` does."""
+        from absint.frontends.spec.decode import is_decode_spec
         from absint.report import reporter
 
+        if is_decode_spec(self.region):
+            from absint.cli import decoding
+
+            return decoding.verify(self, options)
         task = load(self.model, self.region, trusted=self.trusted)
         certificates, counterexamples = self._targets(task)
         earlier = None if self.resume is None else _read_certificate(self.resume, task)
@@ -197,7 +203,8 @@ class Request:
         from absint.frontends.spec.files import stem
 
         base = self.certificate or Path(f"{stem(self.region)}.cert")
-        certificates = _per_property(task, base)
+        names = [problem.name for problem in task.spec.properties]
+        certificates = per_property(names, base)
         for path in certificates.values():
             files.require_writable(path, [MAGIC])
         counterexamples: dict[str, Path] = {}
@@ -205,25 +212,12 @@ class Request:
         if self.counterexample is not None:
             from absint.report import counterexample
 
-            counterexamples = _per_property(task, self.counterexample)
+            counterexamples = per_property(names, self.counterexample)
             for path in counterexamples.values():
                 counterexample.require_writable(path)
                 planned += counterexample.paths(path)
         files.require_distinct(planned)
         return certificates, counterexamples
-
-
-def _per_property(task: Task, base: Path) -> dict[str, Path]:
-    """A path for each property: ``base``, or with the properties' names where there are several."""
-    names = [problem.name for problem in task.spec.properties]
-    if len(names) == 1:
-        return {names[0]: base}
-    if not base.name:
-        raise InputError("is not a file's name", str(base))
-    return {
-        name: base.with_name(f"{base.stem}-{safe}{base.suffix}")
-        for name, safe in zip(names, files.safe_names(names), strict=True)
-    }
 
 
 def _read_certificate(path: Path, task: Task) -> Certificate:

@@ -11,7 +11,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.problem import InputError
+from absint.problem import InputError, Problem
 from absint.proofs.check import CheckReport
 from absint.proofs.format import Certificate
 from absint.proofs.stream import Arity, Leaf, Rule, leaves, steps
@@ -67,12 +67,19 @@ class Slice:
         return {kind: found[kind] for kind in Kind if found[kind]}
 
 
+def problem_of(certificate: Certificate) -> Problem:
+    """What the certificate is about. Raises InputError for a network that decodes."""
+    if not isinstance(certificate.problem, Problem):
+        raise InputError("is about a network that decodes; see absint explain")
+    return certificate.problem
+
+
 def most_split(certificate: Certificate) -> list[int]:
     """The input dimensions, those with most splits first; ties go to the wider, then the earlier.
 
     Dimensions without width in every cell are left out.
     """
-    problem, splits = certificate.problem, Counter[int]()
+    problem, splits = problem_of(certificate), Counter[int]()
     for cell, proof in zip(problem.cells, certificate.proofs, strict=True):
         splits.update(s.choices[0] for s in steps(proof, Arity.of(cell)) if s.rule <= Rule.SPLIT)
     boxes = [problem.network_box(cell) for cell in problem.cells]
@@ -93,7 +100,7 @@ def cut(
 
     Raises InputError where it misses the region.
     """
-    problem = certificate.problem
+    problem = problem_of(certificate)
     at = _finest(certificate) if point is None else point.copy()
     for dimension, value in fixed.items():
         at[dimension] = value
@@ -109,7 +116,7 @@ def cut(
 
 def _finest(certificate: Certificate) -> FloatArray:
     """The middle of the smallest leaf (by its share of its cell): where the proof was hardest."""
-    problem, best = certificate.problem, (math.inf, np.zeros(0))
+    problem, best = problem_of(certificate), (math.inf, np.zeros(0))
     for cell, proof in zip(problem.cells, certificate.proofs, strict=True):
         lower, upper = problem.network_box(cell)
         width = np.where(upper > lower, upper - lower, 1.0)
@@ -130,7 +137,7 @@ def _within(box: tuple[FloatArray, FloatArray], at: FloatArray, axes: tuple[int,
 def _tiles(
     certificate: Certificate, rejected: set[tuple[int, int]], x: int, y: int, at: FloatArray
 ) -> Iterator[Tile]:
-    problem = certificate.problem
+    problem = problem_of(certificate)
     rest = [d for d in range(problem.input_size) if d not in (x, y)]
     for index, cell in enumerate(problem.cells):
         lower, upper = (ends.tolist() for ends in problem.network_box(cell))

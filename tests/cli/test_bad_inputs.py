@@ -346,7 +346,7 @@ def test_resuming_something_else_is_an_error(run: Run, certificate: Path, tmp_pa
 def test_an_internal_error_is_70_and_says_how_to_see_more(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by zero")
 
     monkeypatch.setattr("absint.cli.verify.load", fail)

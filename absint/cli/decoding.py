@@ -1,0 +1,118 @@
+"""The commands on specs of networks that decode."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absint.cli.exits import worst_exit_code
+from absint.cli.progress import ProgressLine
+from absint.cli.targets import per_property
+from absint.decode.task import DecodeTask, load, verify_each
+from absint.problem import InputError
+from absint.proofs.format import MAGIC
+from absint.report import files
+from absint.report.decoding import counterexample
+from absint.search.options import SearchOptions
+
+if TYPE_CHECKING:
+    from absint.cli.verify import Request
+    from absint.report.decoding.json import DecodeJsonReporter
+    from absint.report.decoding.text import DecodeTextReporter
+
+
+def verify(request: Request, options: SearchOptions) -> int:
+    """Verifies all properties; returns the exit code. Raises InputError and UnsupportedError."""
+    if request.resume is not None:
+        raise InputError("a proof about a network that decodes cannot be resumed", "--resume")
+    task = load(request.model, request.region, trusted=request.trusted)
+    certificates, counterexamples = _targets(task, request)
+    report, results = _reporter(request.style, task, options), []
+    line = ProgressLine(request.region.name)
+    for result in verify_each(task, dataclasses.replace(options, progress=line.search)):
+        line.clear()
+        if result.certificate is not None:
+            files.write(certificates[result.name], result.certificate)
+        if result.name in counterexamples and result.counterexample is not None:
+            counterexample.save(counterexamples[result.name], task, result)
+        results.append(result)
+        report.add(result, certificates[result.name])
+    code = worst_exit_code(results)
+    report.finish(code)
+    return code
+
+
+def _reporter(
+    style: str, task: DecodeTask, options: SearchOptions
+) -> DecodeJsonReporter | DecodeTextReporter:
+    if style == "json":
+        from absint.report.decoding.json import DecodeJsonReporter
+
+        return DecodeJsonReporter(task, options)
+    from absint.report.decoding.text import DecodeTextReporter
+
+    return DecodeTextReporter(task)
+
+
+def _targets(task: DecodeTask, request: Request) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Where each property's certificate and counterexample go; all can be written.
+
+    Raises InputError.
+    """
+    from absint.frontends.spec.files import stem
+
+    names = [problem.name for problem in task.spec.problems]
+    base = request.certificate or Path(f"{stem(request.region)}.cert")
+    certificates = per_property(names, base)
+    for path in certificates.values():
+        files.require_writable(path, [MAGIC])
+    counterexamples: dict[str, Path] = {}
+    if request.counterexample is not None:
+        counterexamples = per_property(names, request.counterexample)
+        for path in counterexamples.values():
+            files.require_writable(counterexample.place(path), [counterexample.MAGIC])
+    planned = [counterexample.place(path) for path in counterexamples.values()]
+    files.require_distinct([*certificates.values(), *planned])
+    return certificates, counterexamples
+
+
+def replay(path: Path, model: Path, region: Path, changed: bool, style: str) -> int:
+    """Replays a saved counterexample; returns the exit code. Raises InputError."""
+    saved = counterexample.load(path)
+    outcome = counterexample.replay(load(model, region), saved, changed)
+    code = 3 if outcome.found.catastrophic_default else 0
+    code = 1 if outcome.found.catastrophic else code
+    counterexample.show(style, outcome, code)
+    return code
+
+
+def inspect(model: Path, region: Path, target: Path | None, trusted: bool, style: str) -> int:
+    """Shows the decode graphs, and writes them to ``target`` where it is given; the exit code.
+
+    Raises InputError and UnsupportedError.
+    """
+    from absint.frontends.spec.decode import is_decode_spec
+    from absint.ir import to_bytes
+    from absint.ir.serialize import MAGIC as GRAPH
+    from absint.report.decoding.inspection import show
+
+    if not is_decode_spec(region):
+        raise InputError(
+            "has no 'decode': only the graphs of a network that decodes need a spec", str(region)
+        )
+    task = load(model, region, trusted=trusted)
+    places = {} if target is None else graph_paths(task, target)
+    for place in places.values():
+        files.require_writable(place, [GRAPH])
+    for length, place in places.items():
+        files.write(place, to_bytes(task.graphs[length]))
+    show(style, task, places)
+    return 0
+
+
+def graph_paths(task: DecodeTask, target: Path) -> dict[int, Path]:
+    """``target``, or where there are several lengths, one path each with the length in its name."""
+    if len(task.graphs) == 1:
+        return dict.fromkeys(task.graphs, target)
+    return {n: target.with_name(f"{target.stem}-{n}{target.suffix}") for n in task.graphs}
