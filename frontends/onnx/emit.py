@@ -115,6 +115,14 @@ class Emitter:
             return Masked(moved.node, moved.shape, moved.dtype, move(value.keep), plain)
         return moved
 
+    def turn(self, value: Value, axis: int, place: int) -> Value:
+        """``value`` with one axis at another place."""
+        return self.rearrange(value, lambda array: np.moveaxis(array, axis, place))
+
+    def take(self, value: Value, at: int, axis: int) -> Value:
+        """The entries at one position of an axis, which goes."""
+        return self.rearrange(value, lambda array: np.take(array, at, axis=axis))
+
     def broadcast(self, value: Value, shape: Shape) -> Value:
         """``value`` expanded to ``shape``. Raises MalformedError where it does not fit."""
         if value.shape == shape:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from absint.frontends.onnx import enclosure
 from absint.frontends.onnx.emit import Emitter
 from absint.frontends.onnx.values import Const, Var, number
@@ -11,11 +13,22 @@ def gated(emit: Emitter, x: Var, y: Var) -> Var | None:
     """``x * y`` as one node, where ``y`` is ``sigmoid(x)`` or ``1 + erf(a x)``; else None."""
     node = emit.builder.nodes[y.node]
     if node.op == "sigmoid":
-        base, slope, _ = emit.scaled(emit.operand(y))
-        if base.node == x.node and base.shape == x.shape == y.shape:
-            return silu(emit, x, slope)
-        return None
+        return _sigmoid(emit, x, emit.operand(y))
     return _error_function(emit, x, y)
+
+
+def _sigmoid(emit: Emitter, x: Var, operand: Var) -> Var | None:
+    """``x sigmoid(operand)``, where the operand is x or a multiple of it."""
+    if operand == x:
+        return silu(emit, x, None)
+    base, slope, bias = emit.scaled(operand)
+    if base != x or bias is not None or slope is None or not _nonzero(slope):
+        return None
+    return silu(emit, x, slope)
+
+
+def _nonzero(c: Const) -> bool:
+    return bool(np.abs(c.value) > (0.0 if c.radius is None else c.radius))
 
 
 def silu(emit: Emitter, x: Var, slope: Const | None) -> Var:
@@ -43,7 +56,7 @@ def _error_function(emit: Emitter, x: Var, y: Var) -> Var | None:
     source, a, offset = emit.scaled(emit.operand(inner))
     if offset is not None or source.node != base.node or source.shape != x.shape:
         return None
-    if y.shape != x.shape:
+    if y.shape != x.shape or not (a is None or _nonzero(a)):
         return None
     return gelu(emit, base, a, [c for c in (w, v) if c is not None])
 

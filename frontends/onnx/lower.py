@@ -189,8 +189,8 @@ def _operands(walk: Walk, node: onnx.NodeProto, whole: bool) -> list[Value | Non
             return None
         if not whole and node.op_type not in MASKS:
             value = masks.unmasked(value)
-        floating = isinstance(value, Const | None) or value.dtype in FLOATS
-        if not (floating or whole or node.op_type in INTEGERS):
+        takes = whole or node.op_type in INTEGERS
+        if isinstance(value, Var) and value.dtype not in FLOATS and not takes:
             raise NotLoweredError(f"an operand of type {value.dtype} that depends on the input")
         operands.append(value)
     return operands
@@ -237,6 +237,8 @@ def _output(walk: Walk, name: str) -> Var:
     if isinstance(value, Const):
         if value.dtype not in ("float32", "float64"):
             raise NotLoweredError(f"element type {value.dtype}")
+        if value.value.size == 0:
+            raise NotLoweredError("an empty output")
         port = inputs[0]
         return walk.emit.variable(value, Var(port.node, port.shape, value.dtype))
     plain = masks.unmasked(value)

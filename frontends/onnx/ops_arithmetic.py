@@ -88,9 +88,8 @@ def times(emit: Emitter, a: Value, b: Value) -> Value:
     assert isinstance(a, Var)
     if isinstance(b, Var):
         return compose.product(emit, a, b)
-    x = emit.broadcast(a, broadcast(a.shape, b.shape))
-    assert isinstance(x, Var)
-    return emit.scale(x, b)
+    x = compose.spread(emit, a, broadcast(a.shape, b.shape))
+    return x if b.common() == 1.0 else emit.scale(x, b)
 
 
 def multiply(call: Call) -> Value:

@@ -49,7 +49,10 @@ def attention(call: Call) -> tuple[Value, ...]:
             y, lambda a: a.transpose((0, 2, 1, 3)).reshape((a.shape[0], a.shape[2], -1))
         )
     results = (y, heads.key, heads.value)
-    return (*results, shares) if mode == 3 else (*results, scores) if mode == 1 else results
+    if mode == 3:
+        return (*results, shares)
+    capped = call.number("softcap", 0.0) > 0
+    return (*results, scores) if mode == int(capped) else results
 
 
 def _heads(call: Call, flat: bool) -> Heads:

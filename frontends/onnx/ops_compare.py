@@ -18,6 +18,7 @@ from absint.frontends.onnx.values import (
     Var,
     axis_of,
     broadcast,
+    number,
     require,
 )
 
@@ -59,7 +60,8 @@ def modulo(call: Call) -> Value:
     """The divisor's sign; with ``fmod`` the dividend's."""
     a, b = exact(call, 0), exact(call, 1)
     fmod = call.integer("fmod", 0)
-    require(a.value.dtype.kind == "i" or fmod == 1, "fmod=0 is for integers")
+    if not (a.value.dtype.kind == "i" or fmod == 1):
+        raise NotLoweredError("fmod=0 of floats")
     require(a.dtype == b.dtype, f"operands of types {a.dtype} and {b.dtype}")
     require(bool((b.value != 0).all()), "division by zero")
     return Const(np.asarray((np.fmod if fmod else np.mod)(a.value, b.value)), a.dtype)
@@ -112,7 +114,7 @@ def arg_extreme(sign: int) -> Rule:
         axis = axis_of(call.integer("axis", 0), len(x.shape))
         keep = bool(call.integer("keepdims", 1))
         if call.integer("select_last_index", 0):
-            raise NotLoweredError("select_last_index=1")
+            return _last(call, x, axis, keep, sign)
         if isinstance(x, Const):
             value = (np.argmax if sign > 0 else np.argmin)(x.value, axis=axis, keepdims=keep)
             require(x.radius is None, "an argmax of the results of rounding arithmetic")
@@ -120,6 +122,17 @@ def arg_extreme(sign: int) -> Rule:
         return tokens.argmax(call.emit, x, axis, keep, sign)
 
     return rule
+
+
+def _last(call: Call, x: Value, axis: int, keep: bool, sign: int) -> Value:
+    """The last of several extremes: counted from the end of the mirrored axis."""
+    if isinstance(x, Const):
+        raise NotLoweredError("select_last_index=1 of constants")
+    mirrored = call.emit.rearrange(x, lambda a: np.flip(a, axis))
+    assert isinstance(mirrored, Var)
+    y = tokens.argmax(call.emit, mirrored, axis, keep, sign)
+    assert isinstance(y, Var)
+    return call.emit.scale(y, number(-1.0, "int64"), number(x.shape[axis] - 1.0, "int64"))
 
 
 def top_k(call: Call) -> tuple[Value, ...]:

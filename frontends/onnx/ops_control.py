@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -112,7 +113,7 @@ def _slice(call: Call, value: Value, axis: int, at: int) -> Value:
 def expand(call: Call) -> tuple[Value, ...]:
     """An op as the function by which the standard defines it."""
     call.ignore(*(attribute.name for attribute in call.node.attribute))
-    schema = defs.get_schema(call.node.op_type, call.opset, "")
+    schema: Any = defs.get_schema(call.node.op_type, call.opset, "")  # its stubs are incomplete
     if schema.has_function:
         body = schema.function_body
     else:
@@ -134,7 +135,7 @@ def _types(call: Call) -> list[bytes]:
     ]
 
 
-def _complete(node: onnx.NodeProto, schema: defs.OpSchema) -> onnx.NodeProto:
+def _complete(node: onnx.NodeProto, schema: Any) -> onnx.NodeProto:
     """The node with the schema's defaults for attributes that it leaves out."""
     copy = onnx.NodeProto()
     copy.CopyFrom(node)

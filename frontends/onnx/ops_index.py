@@ -8,6 +8,7 @@ import numpy as np
 
 from absint.frontends.onnx import compose
 from absint.frontends.onnx.call import Call
+from absint.frontends.onnx.tensors import dtype_name
 from absint.frontends.onnx.values import (
     Array,
     Const,
@@ -33,7 +34,7 @@ def gather_elements(call: Call) -> Value:
     axis = axis_of(call.integer("axis", 0), len(x.shape))
     at = _indices(call, 1, x.shape[axis])
     require(at.ndim == len(x.shape), f"indices {at.shape} for a tensor {x.shape}")
-    grids = list(np.indices(at.shape))
+    grids: list[Array] = list(np.indices(at.shape))
     grids[axis] = at
     return call.emit.rearrange(x, lambda a: a[tuple(grids)])
 
@@ -56,7 +57,7 @@ def scatter_elements(call: Call) -> Value:
     axis = axis_of(call.integer("axis", 0), len(x.shape))
     at = _indices(call, 1, x.shape[axis])
     require(at.shape == updates.shape and at.ndim == len(x.shape), "indices that do not fit")
-    grids = list(np.indices(at.shape))
+    grids: list[Array] = list(np.indices(at.shape))
     grids[axis] = at
     return _replaced(call, x, updates, tuple(grids))
 
@@ -138,13 +139,11 @@ def one_hot(call: Call) -> Value:
 
 
 def eye_like(call: Call) -> Value:
-    from absint.frontends.onnx.tensors import dtype_name
-
     x, k = call.value(), call.integer("k", 0)
     require(len(x.shape) == 2, f"a diagonal of shape {x.shape}")
     dtype = dtype_name(call.integer("dtype")) if call.present("dtype") else x.dtype
     kind = np.float64 if dtype.startswith("float") else np.bool_ if dtype == "bool" else np.int64
-    return Const(np.eye(*x.shape, k=k).astype(kind), dtype)
+    return Const(np.eye(x.shape[0], x.shape[1], k=k).astype(kind), dtype)
 
 
 def compress(call: Call) -> Value:

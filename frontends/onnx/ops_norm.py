@@ -23,8 +23,19 @@ from absint.frontends.onnx.values import (
 )
 
 
-def layer(call: Call) -> Value:
-    return _trailing(call, centered=True)
+def layer(call: Call) -> Value | tuple[Value, ...]:
+    """Also the mean, and one over the deviation, where they are asked for."""
+    y = _trailing(call, centered=True)
+    if len(call.node.output) == 1:
+        return y
+    x, emit, epsilon = call.var(), call.emit, number(call.number("epsilon", 1e-5), y.dtype)
+    axes = tuple(range(axis_of(call.integer("axis", -1), len(x.shape)), len(x.shape)))
+    mean = average(emit, x, axes, keep=True, mean=True)
+    assert isinstance(mean, Var)
+    squares = compose.power(emit, compose.total(emit, x, mean, -1), 2)
+    variance = plus(emit, average(emit, squares, axes, keep=True, mean=True), epsilon)
+    assert isinstance(variance, Var)
+    return y, mean, compose.reciprocal(emit, compose.square_root(emit, variance))
 
 
 def root_mean_square(call: Call) -> Value:
@@ -37,11 +48,16 @@ def _trailing(call: Call, centered: bool) -> Value:
     call.ignore("stash_type")
     axis = axis_of(call.integer("axis", -1), len(x.shape))
     y: Value = moments.normalize(call.emit, x, len(x.shape) - axis, centered, epsilon)
-    if call.has(1):
-        y = _checked(times(call.emit, y, call.float_const(1, "a scale")), x.shape)
-    if call.has(2):
-        y = _checked(plus(call.emit, y, call.float_const(2, "a bias"), (True, False)), x.shape)
+    for index, name in ((1, "scale"), (2, "bias")):
+        if call.has(index):
+            other = call.value(index)
+            require(other.dtype == x.dtype, f"a {name} of type {other.dtype} for {x.dtype}")
+            joined = times(call.emit, y, other) if index == 1 else plus(call.emit, y, other, _FUSE)
+            y = _checked(joined, x.shape)
     return y
+
+
+_FUSE = (True, False)
 
 
 def _checked(y: Value, shape: Shape) -> Value:
@@ -71,29 +87,14 @@ def group(call: Call) -> Value:
 
 def _affine(call: Call, y: Var, count: int) -> Value:
     """``y * scale + bias`` with an entry a channel, or a group of channels."""
+    repeats, column = y.shape[1] // count, (y.shape[1], *(1,) * (len(y.shape) - 2))
     consts = []
     for index, name in ((1, "a scale"), (2, "a bias")):
         const = call.float_const(index, name)
         require(const.shape == (count,), f"{name} of shape {const.shape}, not ({count},)")
-        repeats, rank = y.shape[1] // count, len(y.shape)
-        column = call.emit.rearrange(
-            const, lambda a, r=repeats, k=rank: np.repeat(a, r).reshape((-1, *(1,) * (k - 2)))
-        )
-        consts.append(column)
-    return plus(call.emit, times(call.emit, y, consts[0]), consts[1], (True, False))
-
-
-def lp(call: Call) -> Value:
-    """``x / |x|_p`` along one axis, for p 1 and 2."""
-    x, order = call.var(), call.integer("p", 2)
-    axis = axis_of(call.integer("axis", -1), len(x.shape))
-    if order not in (1, 2):
-        raise NotLoweredError(f"p={order}")
-    size = call.emit.add("abs", [x]) if order == 1 else compose.power(call.emit, x, 2)
-    norm = average(call.emit, size, (axis,), keep=True, mean=False)
-    assert isinstance(norm, Var)
-    root = norm if order == 1 else compose.square_root(call.emit, norm)
-    return compose.quotient(call.emit, x, root)
+        wide = call.emit.rearrange(const, lambda a: np.repeat(a, repeats).reshape(column))
+        consts.append(wide)
+    return plus(call.emit, times(call.emit, y, consts[0]), consts[1], _FUSE)
 
 
 def local_response(call: Call) -> Value:

@@ -166,7 +166,7 @@ def _transposed(
         raise NotLoweredError("an output_shape that needs negative pads")
     halves = tuple(total // 2 for total in totals)
     rest = tuple(total - half for total, half in zip(totals, halves, strict=True))
-    pads = (*rest, *halves) if mode == "SAME_LOWER" else (*halves, *rest)
+    pads = (*halves, *rest) if mode == "SAME_UPPER" else (*rest, *halves)
     return strides, dilations, pads, extra
 
 

@@ -68,9 +68,9 @@ def rounded(emit: Emitter, x: Value, scale: Const, target: str, zero: Const | No
         info = np.iinfo(target)
         shifted = near if zero is None else near + zero.value
         return Const(np.clip(shifted, info.min, info.max).astype(np.int64), target)
-    ratio = times(emit, x, enclosure.divide(one, scale))
-    assert isinstance(ratio, Var)
-    y: Value = emit.add("round", [ratio])
+    grid = times(emit, x, enclosure.divide(one, scale))
+    assert isinstance(grid, Var)
+    y: Value = emit.add("round", [grid])
     if zero is not None and zero.value.any():
         y = plus(emit, y, Const(zero.value.astype(np.float64), y.dtype))
     assert isinstance(y, Var)

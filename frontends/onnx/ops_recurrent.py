@@ -138,8 +138,7 @@ def _unrolled(
         outputs: list[Value] = []
         back = direction == "reverse" or d == 1
         for t in range(length)[:: -1 if back else 1]:
-            now = emit.rearrange(x, lambda a, t=t: a[t])
-            state = step(emit, cell, now, state)
+            state = step(emit, cell, emit.take(x, t, 0), state)
             outputs.append(state[0])
         columns.append(outputs[:: -1 if back else 1])
         finals.append(state)

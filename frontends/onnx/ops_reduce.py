@@ -66,6 +66,7 @@ def summed(before: Step, after: Step) -> Rule:
         axes, keep = reduced_axes(call, 18), bool(call.integer("keepdims", 1))
         if axes is None:
             return after(call.emit, before(call.emit, x))
+        require(math.prod(x.shape[a] for a in axes) > 0, "a reduction of an empty tensor")
         total = average(call.emit, before(call.emit, x), axes, keep, mean=False)
         return after(call.emit, total)
 
@@ -91,11 +92,10 @@ def product(call: Call) -> Value:
     if isinstance(x, Const) and x.value.dtype.kind == "i":
         enclosure.check_integers(np.asarray(np.prod(np.abs(x.value).astype(float), axis=axes)))
         return Const(np.asarray(np.prod(x.value, axis=axes, keepdims=keep)), x.dtype)
-    require(0 < count <= MAX_FACTORS, f"a product of {count} factors")
+    if not 0 < count <= MAX_FACTORS:
+        raise NotLoweredError(f"a product of {count} factors")
     flat = call.emit.rearrange(x, lambda a: a.transpose((*kept, *axes)).reshape((*lead, count)))
-    factors = [
-        call.emit.rearrange(flat, lambda a, at=at: np.take(a, at, axis=-1)) for at in range(count)
-    ]
+    factors = [call.emit.take(flat, at, -1) for at in range(count)]
     y = functools.reduce(lambda a, b: times(call.emit, a, b), factors)
     shape = tuple(
         1 if axis in axes else n for axis, n in enumerate(x.shape) if keep or axis not in axes

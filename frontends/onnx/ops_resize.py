@@ -161,9 +161,9 @@ def _linear(call: Call, x: Var, table: list[list[dict[int, Number]]]) -> Value:
         n = x.shape[axis]
         if len(rows) == n and all(row.get(i) == 1 for i, row in enumerate(rows)):
             continue
-        turned = call.emit.rearrange(y, lambda a, k=axis: np.moveaxis(a, k, -1))
+        turned = call.emit.turn(y, axis, -1)
         wide = product(call.emit, turned, _matrix(rows, n, x.dtype))
-        y = call.emit.rearrange(wide, lambda a, k=axis: np.moveaxis(a, -1, k))
+        y = call.emit.turn(wide, -1, axis)
     return y
 
 

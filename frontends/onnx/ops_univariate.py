@@ -140,8 +140,7 @@ def power(call: Call) -> Value:
         )
     if isinstance(x, Var):
         raise NotLoweredError("a power of which base and exponent depend on the input")
-    require(x.dtype == y.dtype, f"operands of types {x.dtype} and {y.dtype}")
-    if not (x.value > 0).all():
+    if x.dtype != y.dtype or not (x.value > 0).all():
         raise NotLoweredError("a power of a base that is not positive")
     rate = times(call.emit, y, elementary.image("log", x))
     assert isinstance(rate, Var)
@@ -165,10 +164,12 @@ def _folded(x: Const, y: Const) -> Const:
     """A constant power: integers exactly, floats by a row of products or as an enclosure."""
     exponent = y.common()
     if x.value.dtype.kind == "i":
-        require(exponent is not None and exponent == int(exponent) >= 0, "a power of integers")
-        assert exponent is not None
-        require(bool((np.abs(x.value.astype(float)) ** exponent < 2.0**62).all()), "overflow")
-        return Const(np.asarray(x.value ** int(exponent)), x.dtype)
+        whole = y.value.astype(np.int64)
+        if not ((whole == y.value) & (whole >= 0)).all():
+            raise NotLoweredError("a power of integers that is none")
+        with np.errstate(over="ignore"):
+            enclosure.check_integers(np.asarray(np.abs(x.value.astype(float)) ** whole))
+        return Const(np.asarray(x.value**whole), x.dtype)
     if exponent is not None and exponent == int(exponent) and 1 <= exponent <= MAX_FOLDED:
         result = x
         for _ in range(int(exponent) - 1):

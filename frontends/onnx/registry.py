@@ -105,7 +105,6 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Log": ops_univariate.function("log"),
         "LogSoftmax": ops_softmax.log_softmax,
         "Loop": ops_control.loop,
-        "LpNormalization": ops_norm.lp,
         "LpPool": ops_pool.lp_pool,
         "MatMul": ops_linear.matmul,
         "Max": ops_clip.maximum,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import onnx
 
+from absint.frontends.onnx.names import place
 from absint.frontends.onnx.tensors import constant
 from absint.frontends.onnx.values import NotLoweredError, Unknown, Value, require
 from absint.frontends.onnx.walk import Walk
@@ -69,7 +70,7 @@ class Scope:
         inner.count_uses(nodes)
         inner.uses.update(outputs)
         for index, node in enumerate(nodes):
-            self.step(inner, node, f"{self.where}, node {index} inside")
+            self.step(inner, node, f"{self.where}, {place(node, index)} inside")
         results: list[Value] = []
         for name in outputs:
             require(name in inner.values, "an output of a sub-graph that no node defines")

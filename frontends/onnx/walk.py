@@ -84,9 +84,10 @@ class Walk:
         key = (node.domain, node.op_type, node.overload)
         if node.domain in ("", "ai.onnx"):
             return None
-        for function in self.model.functions:
-            if (function.domain, function.name, function.overload) == key:
-                return function
+        found: onnx.FunctionProto
+        for found in self.model.functions:
+            if (found.domain, found.name, found.overload) == key:
+                return found
         return None
 
     def declare(self) -> None:

@@ -82,12 +82,17 @@ SINGLE: list[tuple[onnx.ModelProto, str]] = [
     (single("Relu", ROW, opset=6), "opset 6"),
     (single("Relu", ROW, opset=25), "opset 25"),
     (single("PRelu", whole(1, 2), whole(1, 2)), "a constant operand"),
+    (single("Pow", ROW, var(2, 3)), "a power of which base and exponent depend"),
+    (single("Pow", ROW, np.array(0.3, np.float32)), "the power 0.3"),
+    (single("Pow", ROW, VECTOR), "exponents that differ"),
+    (single("Greater", ROW, VECTOR), "a value that depends"),
+    (single("TopK", ROW, np.array([2]), count=2), "the 2 largest entries"),
+    (single("CumSum", ROW, var()), "an axis that depends"),
+    (single("Resize", ROW, None, np.array([2, 2], np.float32), mode="cubic"), "mode='cubic'"),
     (single("PRelu", ROW, var(3)), "a slope that depends"),
     (single("Clip", ROW, var()), "min that depends"),
     (single("Clip", np.array([1, 2], dtype=np.int32)), "a clip of int32"),
     (single("Abs", np.array([1, -2])), "the absolute value of int64"),
-    (single("Max", ROW, var(2, 3)), "the largest of several tensors"),
-    (single("Min", ROW, VECTOR, var(2, 3)), "the smallest of several tensors"),
     *[(single(op, ROW), "this op") for op in ("Atan", "ThresholdedRelu", "Hardmax", "Det")],
 ]
 
@@ -118,12 +123,64 @@ def test_hints_are_for_ops_that_are_not_supported(op: str) -> None:
 
 @pytest.mark.parametrize(
     ("element", "name"),
-    [(TensorProto.FLOAT16, "float16"), (TensorProto.INT64, "int64"), (TensorProto.BOOL, "bool")],
+    [(TensorProto.FLOAT16, "float16"), (TensorProto.INT8, "int8"), (TensorProto.BOOL, "bool")],
 )
 def test_the_type_of_an_input(element: int, name: str, tmp_path: Path) -> None:
     proto = single("Relu", ROW)
     proto.graph.input[0].type.tensor_type.elem_type = element
     assert findings(proto, tmp_path) == [("input 'x0'", f"element type {name}")]
+
+
+def test_a_mask_that_no_softmax_reads(tmp_path: Path) -> None:
+    mask = np.array([0, -np.inf, 0], np.float32)
+    what = "an operand with entries of -inf"
+    assert findings(single("Add", ROW, mask), tmp_path) == [("output 'y0'", what)]
+    nodes = [
+        helper.make_node("Add", ["x", "mask"], ["a"]),
+        helper.make_node("Relu", ["a"], ["y"]),
+    ]
+    proto = model(nodes, {"x": [2, 3]}, ["y"], {"mask": mask})
+    assert findings(proto, tmp_path) == [("node 1 (Relu)", what)]
+
+
+def test_token_ids_are_for_look_ups_only(tmp_path: Path) -> None:
+    proto = single("Relu", ROW)
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+    place = "node 'the_node' (Relu)"
+    assert findings(proto, tmp_path) == [
+        (place, "an operand of type int64 that depends on the input")
+    ]
+    proto = single("Cast", ROW, to=TensorProto.FLOAT)
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+    what = "conversion of int64 that depends on the input to float32"
+    assert findings(proto, tmp_path) == [("node 'the_node' (Cast)", what)]
+
+
+def test_what_a_function_holds_is_named_too(tmp_path: Path) -> None:
+    inner = [
+        helper.make_node("Atan", ["a"], ["b"]),
+        helper.make_node("Relu", ["b"], ["c"]),
+        helper.make_node("Hardmax", ["c"], ["d"]),
+    ]
+    imports = [helper.make_opsetid("", 13), helper.make_opsetid("my", 1)]
+    proto = model([helper.make_node("Block", ["x"], ["y"], domain="my")], {"x": [2]}, ["y"])
+    proto.functions.append(helper.make_function("my", "Block", ["a"], ["d"], inner, imports))
+    proto.opset_import.append(helper.make_opsetid("my", 1))
+    assert findings(proto, tmp_path) == [
+        ("node 0 (Block), node 0 (Atan) inside", "this op"),
+        ("node 0 (Block), node 2 (Hardmax) inside", "this op"),
+    ]
+
+
+def test_functions_that_call_each_other_without_end(tmp_path: Path) -> None:
+    imports = [helper.make_opsetid("", 13), helper.make_opsetid("my", 1)]
+    proto = model([helper.make_node("A", ["x"], ["y"], domain="my")], {"x": [2]}, ["y"])
+    for name, other in (("A", "B"), ("B", "A")):
+        inner = [helper.make_node(other, ["a"], ["b"], domain="my")] * 1
+        proto.functions.append(helper.make_function("my", name, ["a"], ["b"], inner, imports))
+    proto.opset_import.append(helper.make_opsetid("my", 1))
+    ((_, what),) = findings(proto, tmp_path)
+    assert what == "more than 16 sub-graphs within each other"
 
 
 def test_inputs_of_different_types(tmp_path: Path) -> None:
