@@ -10,7 +10,7 @@ import numpy as np
 from absint.domains.arrays import Array, still
 from absint.domains.interval import Interval
 from absint.domains.tokens import largest_mean, largest_mean_of_tokens
-from absint.domains.tokens_sets import SEVERAL
+from absint.domains.tokens_sets import SEVERAL, padded
 from absint.ir import Node
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ class Attention:
     def _members(self, positions: Sequence[int], width: int) -> Array:
         """(batch, positions, width): the candidates in each case's sets, padded with False."""
         parts = [self.bounds.sets.members(port) for port in self._ports(positions)]
-        wide = [np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts]
-        return self.bounds.lookup(np.stack(wide, axis=1))
+        return self.bounds.lookup(np.stack([padded(part, width) for part in parts], axis=1))
 
     def _scores(self) -> Array:
         """A score for each candidate of the query and of each key: (query's, heads, keys, tokens).

@@ -50,7 +50,11 @@ class TokenSets:
     def _distinct(self) -> list[tuple[BoolArray, IntArray]]:
         found = []
         for port in range(self.allowed.shape[1]):
-            sets, place = np.unique(self.members(port), axis=0, return_inverse=True)
+            members = self.members(port)
+            if (members == members[0]).all():
+                found.append((members[:1], np.zeros(len(members), dtype=np.int64)))
+                continue
+            sets, place = np.unique(members, axis=0, return_inverse=True)
             found.append((sets, place.reshape(-1)))
         return found
 
@@ -64,10 +68,17 @@ class TokenSets:
         for place, port in enumerate(ports):
             sets, which = self._distinct[port]
             owners += [place] * len(sets)
-            members.append(np.pad(sets, ((0, 0), (0, width - sets.shape[1]))))
+            members.append(padded(sets, width))
             places.append(which + count)
             count += len(sets)
         return np.array(owners), np.concatenate(members), np.stack(places, axis=1)
+
+
+def padded(sets: BoolArray, width: int) -> BoolArray:
+    """(sets, candidates) to (sets, ``width``), with False."""
+    wide = np.zeros((len(sets), width), dtype=bool)
+    wide[:, : sets.shape[1]] = sets
+    return wide
 
 
 def ports_read(graph: Graph) -> list[int]:
