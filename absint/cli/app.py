@@ -15,6 +15,7 @@ COMMANDS = {
     "check": "Re-check a certificate without trusting the search that wrote it.",
     "inspect": "Show what a model holds and what is not supported; runs nothing.",
     "replay": "Run a saved counterexample again on the real runtime.",
+    "explain": "Show the proof about a network that decodes, state by state.",
     "plot": "Draw a 2-D slice of a certificate's partition, coloured by verdict.",
 }
 

@@ -1,0 +1,1 @@
+"""Proofs about networks that decode, made readable."""
