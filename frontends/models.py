@@ -74,8 +74,8 @@ def inspect(model: str | Path, *, trusted: bool = True) -> Inspection | TorchIns
 def _require_trust(trusted: bool, name: str) -> None:
     if not trusted:
         raise InputError(
-            "loading it executes code; write its graph with 'absint inspect MODEL --graph FILE' "
-            "where you trust it, and give that file",
+            "loading it executes code, which is refused here; check takes its graph instead, which "
+            "'absint inspect MODEL --graph FILE' writes",
             name,
         )
 
