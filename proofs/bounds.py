@@ -122,6 +122,7 @@ class Bounds:
         self._lines: dict[int, _Lines] = {}
         self._losses: dict[int, Loss] = {}
         self._refined: set[int] = set()
+        self._defined = np.ones(region.batch, dtype=bool)
         gamma(sum(graph.nodes[position].size for position in region.order))  # at most MAX_TERMS
         with np.errstate(all="ignore"):
             for position in region.order:
@@ -144,6 +145,7 @@ class Bounds:
         (operand,), function = node.inputs, UNIVARIATE_OPS[node.op](node)
         self._refine(operand, function)
         x = self.values[operand]
+        self._defined &= function.defined(x).reshape((self.region.batch, -1)).all(axis=1)
         slopes = default_slopes(node, *x, np)
         relaxation = univariate.relax(node, x, slopes)
         self._relaxations[position], self._lines[position] = relaxation, _Lines.of(relaxation)
@@ -183,14 +185,19 @@ class Bounds:
         )
 
     def minimum(self, rows: Rows) -> FloatArray:
-        """Lower bounds of each row over each box, (batch, rows)."""
+        """Lower bounds of each row over each box, (batch, rows).
+
+        NaN where an elementwise function is not certainly defined: a later node would have a bound
+        all the same, if only that of its range.
+        """
         count, step = rows.bound.shape[1], self._rows_at_once()
         with np.errstate(all="ignore"):
             parts = [
                 np.nextafter(self._backward(*self._start(some)) - some.bound, -np.inf)
                 for some in (rows.take(slice(b, b + step)) for b in range(0, count, step))
             ]
-            return np.concatenate(parts, axis=1)
+            found = np.concatenate(parts, axis=1)
+        return np.where(self._defined[:, None], found, np.nan)
 
     def _rows_at_once(self) -> int:
         widest = max(self.graph.nodes[position].size for position in self.values)

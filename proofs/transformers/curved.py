@@ -56,15 +56,15 @@ class Curved:
         return x[0] < x[1]
 
     def defined(self, x: Interval) -> Mask:
-        """Where the function has a value on all of the interval. NaN ends have none."""
-        ordered: Mask = x[0] <= x[1]
+        """Where the function has a value on all of the interval: certainly, also for NaN ends."""
+        whole = np.ones(x[0].shape, dtype=bool)
         if self.domain == "positive":
-            ordered &= x[0] >= _SMALLEST
+            whole &= x[0] >= _SMALLEST
         if self.domain == "nonnegative":
-            ordered &= ~np.signbit(x[0]) | (_bits(x[0]) == _bits(np.array(-0.0)))
+            whole &= (x[0] >= 0) & (~np.signbit(x[0]) | (_bits(x[0]) == _bits(np.array(-0.0))))
         if self.domain == "nonzero":
-            ordered &= (x[0] >= _SMALLEST) | (x[1] <= -_SMALLEST)
-        return ordered
+            whole &= (x[0] >= _SMALLEST) | (x[1] <= -_SMALLEST)
+        return whole
 
     def image(self, x: Interval) -> Interval:
         """NaN where the function is not defined on all of the interval."""
@@ -75,14 +75,15 @@ class Curved:
             least, most = self.value(np.array([extremum]))
             lower = np.where(inside, np.minimum(lower, least), lower)
             upper = np.where(inside, np.maximum(upper, most), upper)
-        lower, upper, known = lower - self.loss, upper + self.loss, self.defined(x)
+        lower, upper = lower - self.loss, upper + self.loss
+        known = self.defined(x) & (x[0] <= x[1])
         return np.where(known, lower, np.nan), np.where(known, upper, np.nan)
 
     def largest_gap(self, x: Interval, slope: FloatArray, sign: int) -> FloatArray:
         """An upper bound of ``sign (f(t) - slope t)`` for t in the interval."""
         curve = Curve(self.value, self.slope, self.guess)
         gap = curve.gap(self._pieces(x), slope, sign, self.loss)
-        return np.where(self.defined(x), gap, np.nan)
+        return np.where(self.defined(x) & (x[0] <= x[1]), gap, np.nan)
 
     def _pieces(self, x: Interval) -> Iterator[Piece]:
         ends = (-math.inf, *self.bends, math.inf)
@@ -108,14 +109,14 @@ class Wave:
         return x[0] < x[1]
 
     def defined(self, x: Interval) -> Mask:
-        return x[0] <= x[1]
+        return np.ones(x[0].shape, dtype=bool)
 
     def image(self, x: Interval) -> Interval:
         ends = [self.at(end) for end in x]
         lower, upper = np.minimum(ends[0][0], ends[1][0]), np.maximum(ends[0][1], ends[1][1])
         lower = np.where(self._passes(x, 3 - self.quarters), -1.0, lower)
         upper = np.where(self._passes(x, 1 - self.quarters), 1.0, upper)
-        known = self.defined(x)
+        known = x[0] <= x[1]
         return np.where(known, lower, np.nan), np.where(known, upper, np.nan)
 
     @staticmethod
@@ -133,7 +134,7 @@ class Wave:
         inner = np.where(near, x[0], 0.0), np.where(near, x[1], 0.0)
         gap = curve.gap(self._pieces(inner), slope, sign, _WAVE_LOSS)
         box = box_gap(self.image(x), x, slope, sign)
-        return np.where(self.defined(x), np.where(near, np.minimum(gap, box), box), np.nan)
+        return np.where(x[0] <= x[1], np.where(near, np.minimum(gap, box), box), np.nan)
 
     def _pieces(self, x: Interval) -> Iterator[Piece]:
         phase = self.quarters * (math.pi / 2)
@@ -158,10 +159,10 @@ class Steps:
         return x[0] < x[1]
 
     def defined(self, x: Interval) -> Mask:
-        return x[0] <= x[1]
+        return np.ones(x[0].shape, dtype=bool)
 
     def image(self, x: Interval) -> Interval:
-        known = self.defined(x)
+        known = x[0] <= x[1]
         lower, upper = self.value(x[0])[0], self.value(x[1])[1]
         return np.where(known, lower, np.nan), np.where(known, upper, np.nan)
 

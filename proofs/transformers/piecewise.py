@@ -70,8 +70,8 @@ class PiecewiseLinear:
         return sum(parts[1:], parts[0])
 
     def defined(self, x: Interval) -> NDArray[np.bool_]:
-        """Where the function has a value on all of the interval."""
-        return x[0] <= x[1]
+        """Where the function has a value on all of the interval: everywhere."""
+        return np.ones(x[0].shape, dtype=bool)
 
     def _knots_in(self, x: Interval) -> Iterator[tuple[NDArray[np.bool_], float, float]]:
         for knot, value in zip(self.knots, self.values, strict=True):

@@ -12,7 +12,7 @@ from flush import flush_to_zero
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from strategies import ALL_OPS, BUILDERS, PIECEWISE_OPS, boxes, cases, graphs
+from strategies import ALL_OPS, BUILDERS, PIECEWISE_OPS, STABLE_OPS, boxes, cases, graphs
 
 from absint.domains.arrays import numpy_arrays
 from absint.domains.product import Query, analyse
@@ -90,7 +90,8 @@ def _value(row: LinearConstraint, x: list[Fraction], y: list[exact.Number]) -> e
 
 
 def test_the_strategies_draw_every_op() -> None:
-    assert set(BUILDERS) == ALL_OPS == set(OPS) - {"input"}
+    drawn = {name for name, op in OPS.items() if op.affine is not None or op.univariate is not None}
+    assert set(BUILDERS) == ALL_OPS == drawn
 
 
 @QUICK
@@ -172,7 +173,7 @@ def plain_margin(graph: Graph, lower: FloatArray, upper: FloatArray, row: FloatA
 
 
 @settings(QUICK, max_examples=150)
-@given(cases(graphs(ALL_OPS, ("integer", "dyadic", "float32"), radii=False), far=False))
+@given(cases(graphs(STABLE_OPS, ("integer", "dyadic", "float32"), radii=False), far=False))
 def test_as_tight_as_plain_floats(case: tuple[Graph, FloatArray, FloatArray]) -> None:
     """Within 1e-9 of the plain bound, relative to the size of what is summed."""
     graph, lower, upper = case
