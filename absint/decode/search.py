@@ -122,7 +122,7 @@ class CellSearch:
         for i, branch in enumerate(batch):
             tokens = cases.get(i)
             if tokens is None or (len(tokens) > 1 and not deep[i]):
-                cut = self._splitter.choose(branch.state, winners[i], tokens)
+                cut = self._splitter.choose(branch, winners[i], tokens)
                 if cut is not None:
                     waiting += self._divide(branch, *cut)
                     continue

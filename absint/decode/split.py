@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from absint.decode.tree import Branch
 from absint.problem.promptset import members
 from absint.proofs.decode.check import StepBounds
 from absint.proofs.decode.state import Rules, State
@@ -28,17 +29,19 @@ class Splitter:
     _hints: dict[int, int] = field(default_factory=dict)
 
     def choose(
-        self, state: State, winners: Sequence[int], possible: Sequence[int] | None
+        self, branch: Branch, winners: Sequence[int], possible: Sequence[int] | None
     ) -> tuple[int, list[int]] | None:
         """(slot, parts), or None where every slot holds a single token."""
+        state = branch.state
         wide = [slot for slot, mask in enumerate(state.sets) if mask & (mask - 1)]
         if not wide:
             return None
         step = self.rules.emitted(state)
-        slot = self._hints.get(step, state.read)
+        slot = self._hints.get(step, state.read) if branch.slot is None else branch.slot
         if slot not in wide:
             slot = wide[0] if len(wide) == 1 else self._by_trial(state, wide, winners, possible)
-            self._hints[step] = slot
+            if branch.slot is None:
+                self._hints[step] = slot
         return slot, self._parts(state, slot)
 
     def _by_trial(

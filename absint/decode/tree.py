@@ -16,6 +16,8 @@ class Branch:
     state: State
     depth: int = 0
     """How many splits lie above it in its tree."""
+    slot: int | None = None
+    """The slot that was split last above it."""
     step: Step | None = None
     children: list[Branch] = field(default_factory=list)
     goal: Shared | None = None
@@ -23,8 +25,9 @@ class Branch:
     def close(self, step: Step, states: Sequence[State] = ()) -> list[Branch]:
         """Decides the branch by a rule, and returns the branches that the rule leaves."""
         self.step = step
-        deeper = self.depth + (step.rule is Rule.SPLIT)
-        self.children = [Branch(state, deeper) for state in states]
+        split = step.rule is Rule.SPLIT
+        depth, slot = self.depth + split, step.slot if split else self.slot
+        self.children = [Branch(state, depth, slot) for state in states]
         return self.children
 
     def lead_to(self, goal: Shared) -> None:
