@@ -56,6 +56,8 @@ def several() -> tuple[nn.Module, Any]:
 class Counting(nn.Module):
     """Changes a buffer as it runs."""
 
+    count: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("count", torch.zeros(1))

@@ -22,7 +22,7 @@ class Residual(nn.Module):
             nn.BatchNorm2d(channels),
         )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> Any:
         return F.relu(x + self.body(x))
 
 
@@ -40,7 +40,7 @@ class Vision(nn.Module):
         )
         self.head = nn.Linear(8, 3)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> Any:
         patches = self.patch(x).flatten(2).transpose(1, 2)
         x = torch.cat([self.token.expand(x.shape[0], -1, -1), patches], 1) + self.place
         for layer in self.layers:
@@ -88,7 +88,7 @@ class Rotary(nn.Module):
             scores = scores + torch.triu(torch.full_like(ones, float("-inf")), diagonal=1)
         return torch.softmax(scores, -1) @ v
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> Any:
         q = self.turn(self.parts(self.query(x), self.heads))
         k = self.turn(self.parts(self.key(x), self.shared))
         y = self.attend(q, k, self.parts(self.value(x), self.shared))
@@ -105,7 +105,7 @@ class Block(nn.Module):
         self.gate, self.up = nn.Linear(width, 24, bias=False), nn.Linear(width, 24, bias=False)
         self.down = nn.Linear(24, width, bias=False)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> Any:
         x = x + self.attention(self.before(x))
         y = self.between(x)
         return x + self.down(F.silu(self.gate(y)) * self.up(y))
@@ -120,7 +120,7 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(Block(16, length, causal) for _ in range(1))
         self.norm, self.head = nn.RMSNorm(16), nn.Linear(16, vocabulary, bias=False)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor) -> Any:
         x = self.embed(tokens) + self.place(torch.arange(tokens.shape[1]))
         for block in self.blocks:
             x = block(x)
@@ -135,10 +135,10 @@ class Greedy(nn.Module):
         self.steps, self.embed = steps, nn.Embedding(7, 12)
         self.mix, self.head = nn.Linear(12, 12), nn.Linear(12, 7)
 
-    def logits(self, tokens: torch.Tensor) -> torch.Tensor:
+    def logits(self, tokens: torch.Tensor) -> Any:
         return self.head(torch.tanh(self.mix(self.embed(tokens)).cumsum(1)))
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor) -> Any:
         for _ in range(self.steps):
             following = self.logits(tokens)[:, -1].argmax(-1, keepdim=True)
             tokens = torch.cat([tokens, following], 1)

@@ -89,6 +89,11 @@ _BATCH = ("results", "workers", "certificates", "counterexamples")
     metavar="NAME",
     help="Where bounds are computed: cpu (numpy), or a PyTorch device such as cuda.",
 )
+@click.option(
+    "--untrusted",
+    is_flag=True,
+    help="Refuse a MODEL whose loading executes code, as all of PyTorch's do.",
+)
 @output_format()
 @path_option(
     "--instances",
@@ -100,11 +105,6 @@ _BATCH = ("results", "workers", "certificates", "counterexamples")
     type=click.IntRange(1, 256),
     metavar="N",
     help="Batch: how many rows run side by side.  [default: all cores]",
-)
-@click.option(
-    "--untrusted",
-    is_flag=True,
-    help="Refuse a MODEL whose loading executes code, as all of PyTorch's do.",
 )
 @path_option("--certificates", help="Batch: a folder for the rows' certificates.")
 @path_option("--counterexamples", help="Batch: a folder for the rows' counterexamples.")
