@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -14,6 +15,8 @@ from absint.report.rows import Instance, RowResult
 
 if TYPE_CHECKING:
     from absint.api import Task
+    from absint.decode.result import DecodeResult
+    from absint.decode.task import DecodeTask
     from absint.search.options import SearchOptions
     from absint.search.result import Result
 
@@ -83,7 +86,10 @@ def _error(reason: str, exit_code: int) -> RowResult:
 
 def _verify(instance: Instance, settings: Settings, started: float) -> RowResult:
     from absint.api import load, verify_each
+    from absint.frontends.spec.decode import is_decode_spec
 
+    if is_decode_spec(instance.region):
+        return _decode(instance, settings, started)
     task = load(instance.model, instance.region)
     results = []
     for problem in task.spec.properties:
@@ -96,7 +102,23 @@ def _verify(instance: Instance, settings: Settings, started: float) -> RowResult
     return _summary(results)
 
 
-def _summary(results: list[Result]) -> RowResult:
+def _decode(instance: Instance, settings: Settings, started: float) -> RowResult:
+    """The row of a spec for a network that decodes."""
+    from absint.decode.task import load, verify_each
+
+    task = load(instance.model, instance.region)
+    names = [problem.name for problem in task.spec.problems]
+    results: list[DecodeResult] = []
+    for problem in task.spec.problems:
+        left = max(SHORTEST, started + instance.timeout - time.monotonic())
+        options = dataclasses.replace(settings.options, timeout=left)
+        (result,) = verify_each(task.only(problem), options)
+        _keep_decoded(_name(instance, names, problem.name), settings, task, result)
+        results.append(result)
+    return _summary(results)
+
+
+def _summary(results: Sequence[Result | DecodeResult]) -> RowResult:
     from absint.cli.exits import worst_exit_code
 
     code = worst_exit_code(results)
@@ -108,29 +130,59 @@ def _summary(results: list[Result]) -> RowResult:
         search_seconds=sum(r.effort.search_seconds for r in results),
         check_seconds=sum(r.effort.check_seconds for r in results),
         nodes=sum(r.effort.nodes for r in results),
-        leaves=sum(r.coverage.leaves for r in results if r.coverage is not None),
+        leaves=sum(map(_leaves, results)),
         certificate_bytes=sum(len(r.certificate or b"") for r in results),
     )
 
 
+def _leaves(result: Result | DecodeResult) -> int:
+    """Of what the proof's bounds were asked: boxes, or cases of what is emitted."""
+    from absint.search.result import Result
+
+    if isinstance(result, Result):
+        return 0 if result.coverage is None else result.coverage.leaves
+    return 0 if result.report is None else result.report.cases
+
+
 def _keep(instance: Instance, settings: Settings, task: Task, result: Result) -> None:
     """Writes what was found where the batch keeps such files."""
-    from absint.report import counterexample, files
+    from absint.report import counterexample
 
-    names = [problem.name for problem in task.spec.properties]
-    name = artifact(instance)
-    if len(names) > 1:
-        name += f"-{files.safe_names(names)[names.index(result.name)]}"
-    if settings.certificates is not None and result.certificate is not None:
-        from absint.proofs.format import MAGIC
-
-        path = settings.certificates / f"{name}.cert"
-        files.require_writable(path, [MAGIC])
-        files.write(path, result.certificate)
+    name = _name(instance, [problem.name for problem in task.spec.properties], result.name)
+    _write_certificate(name, settings, result)
     if settings.counterexamples is not None and result.counterexample is not None:
         path = settings.counterexamples / f"{name}.npz"
         counterexample.require_writable(path)
         counterexample.save(path, task, result)
+
+
+def _keep_decoded(name: str, settings: Settings, task: DecodeTask, result: DecodeResult) -> None:
+    from absint.report import files
+    from absint.report.decoding import counterexample
+
+    _write_certificate(name, settings, result)
+    if settings.counterexamples is not None and result.counterexample is not None:
+        path = settings.counterexamples / f"{name}.json"
+        files.require_writable(path, [counterexample.MAGIC])
+        counterexample.save(path, task, result)
+
+
+def _write_certificate(name: str, settings: Settings, result: Result | DecodeResult) -> None:
+    from absint.proofs.format import MAGIC
+    from absint.report import files
+
+    if settings.certificates is not None and result.certificate is not None:
+        path = settings.certificates / f"{name}.cert"
+        files.require_writable(path, [MAGIC])
+        files.write(path, result.certificate)
+
+
+def _name(instance: Instance, names: Sequence[str], name: str) -> str:
+    """The name of a property's files."""
+    from absint.report import files
+
+    own = files.safe_names(names)[names.index(name)]
+    return artifact(instance) + (f"-{own}" if len(names) > 1 else "")
 
 
 def artifact(instance: Instance) -> str:

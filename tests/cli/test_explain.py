@@ -1,0 +1,177 @@
+"""Decoding proofs in words and pictures: every state, every way on, how many prompts."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from cli.problems import MODEL, SAFE, Run
+from onnxdecoders import VOCABULARY, OnnxDecoder, Session
+
+from absint.problem.decode import DecodeProblem
+from absint.problem.promptset import PromptSpace, members
+from absint.proofs.decode.state import State
+from absint.proofs.decode.stream import Rule
+from absint.proofs.format import Certificate
+from absint.report.explain.proof import CellProof, Node, Prompts, nodes, read
+from absint.report.explain.states import number, tokens
+
+SPEC = """\
+decode:
+  vocabulary: [a, b, c, X, Y, END]
+  prompt: '[a b c]{3}'
+  steps: 3
+  machines: {last: {reads: prompt, last: '[a b]'}}
+never:
+  all:
+    - {machine: last, is: a}
+    - {output: {contains: END}}
+"""
+
+
+@pytest.fixture
+def certificate(run: Run, tmp_path: Path) -> Path:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    OnnxDecoder(seed=1).save(tmp_path / "model.onnx")
+    code = run("verify", "model.onnx", "--region", "spec.yaml").code
+    assert code in (0, 3)
+    return tmp_path / "spec.cert"
+
+
+def follow(proof: CellProof, prompt: tuple[int, ...], written: list[int]) -> Node:
+    """Where the proof ends for a prompt, following what onnxruntime wrote."""
+    node = proof.trees[0]
+    while node.children or node.step.rule is Rule.GOTO:
+        text = [*prompt, *written][: len(node.state.sets)]
+        assert all(mask >> token & 1 for mask, token in zip(node.state.sets, text, strict=True))
+        if node.step.rule is Rule.GOTO:
+            node = proof.trees[node.step.goal + 1]
+        elif node.step.rule is Rule.SPLIT:
+            chosen = [bool(m >> text[node.step.slot] & 1) for m in node.step.parts].index(True)
+            node = node.children[chosen]
+        elif node.step.rule is Rule.CASES:
+            token = written[len(node.state.sets) - len(prompt)]
+            node = node.children[node.step.tokens.index(token)]
+        else:
+            (node,) = node.children
+    return node
+
+
+def test_what_is_written_is_what_the_proof_says(certificate: Path, tmp_path: Path) -> None:
+    (proof,) = read(Certificate.from_bytes(certificate.read_bytes()))
+    session = Session(tmp_path / "model.onnx")
+    for prompt in itertools.product(range(3), repeat=3):
+        end = follow(proof, prompt, session.write(prompt, 3))
+        assert end.step.rule in (Rule.DONE, Rule.OPEN)
+
+
+def test_the_prompts_of_a_state_are_counted(certificate: Path) -> None:
+    (proof,) = read(Certificate.from_bytes(certificate.read_bytes()))
+    prompts, problem = Prompts(proof), proof.problem
+    seen = 0
+    for tree in proof.trees:
+        for node in nodes(tree):
+            own = set(prompts.of(node.state))
+            wanted = {
+                p for p in itertools.product(range(3), repeat=3) if stands(problem, node.state, p)
+            }
+            assert own == wanted
+            seen += 1
+    assert seen > 5
+
+
+def stands(problem: DecodeProblem, state: State, prompt: tuple[int, ...]) -> bool:
+    inside = all(mask >> token & 1 for mask, token in zip(state.sets, prompt, strict=False))
+    return inside and all(
+        problem.machines[index].run(prompt[: state.read]) == at
+        for index, at in zip(problem.machines_of("prompt"), state.prompt, strict=True)
+    )
+
+
+def test_the_text(run: Run, certificate: Path) -> None:
+    outcome = run("explain", certificate)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith("spec: 27 (3^3) prompts, up to 3 steps\n")
+    (proof,) = read(Certificate.from_bytes(certificate.read_bytes()))
+    heads = [int(n) for n in re.findall(r"^  #(\d+)  ", outcome.out, re.MULTILINE)]
+    assert sorted(heads) == list(range(len(proof.trees)))
+    named = {int(n) for n in re.findall(r"-> #(\d+)", outcome.out)}
+    assert named == set(heads) - {0}
+    first = re.findall(r"writes (\w+)", outcome.out)
+    assert set(first) <= set(VOCABULARY)
+    assert " 27 prompts: *{3}\n" in outcome.out
+
+
+def test_the_picture(run: Run, certificate: Path, tmp_path: Path) -> None:
+    outcome = run("explain", certificate, "--format", "svg")
+    assert outcome.code == 0
+    root = ElementTree.fromstring(outcome.out)
+    titles = [e.text or "" for e in root.iter("{http://www.w3.org/2000/svg}title")]
+    (proof,) = read(Certificate.from_bytes(certificate.read_bytes()))
+    named = {int(n) for title in titles for n in re.findall(r"#(\d+)", title)}
+    assert named == set(range(len(proof.trees)))
+    assert run("explain", certificate, "--format", "svg", "--output", "x.svg").out == ""
+    assert (tmp_path / "x.svg").read_text() == outcome.out
+    assert run("explain", certificate, "--format", "svg", "--output", "x.svg").code == 0
+
+
+def test_the_page(run: Run, certificate: Path) -> None:
+    outcome = run("explain", certificate, "--format", "html")
+    assert outcome.code == 0
+    assert outcome.out.startswith("<!doctype html>")
+    assert outcome.out.count("<details") == outcome.out.count("</details>") >= 2
+    assert "<script" not in outcome.out
+
+
+def test_names_are_escaped(run: Run, tmp_path: Path) -> None:
+    text = SPEC.replace("[a, b, c, X, Y, END]", "['<b>', '&', c, X, Y, '</svg>']")
+    text = text.replace("[a b c]", '["<b>" "&" c]').replace("'[a b]'", "'[c]'")
+    text = text.replace("is: a", "is: c").replace("{contains: END}", "Y c X")
+    (tmp_path / "spec.yaml").write_text(text)
+    OnnxDecoder(seed=1).save(tmp_path / "model.onnx")
+    assert run("verify", "model.onnx", "--region", "spec.yaml").code == 0
+    outcome = run("explain", "spec.cert", "--format", "svg")
+    ElementTree.fromstring(outcome.out)
+    assert "<b>" not in run("explain", "spec.cert", "--format", "html").out
+
+
+def test_what_cannot_be_explained(run: Run, certificate: Path, tmp_path: Path) -> None:
+    assert run("verify", MODEL, "--region", SAFE).code == 0
+    outcome = run("explain", "safe.cert")
+    assert outcome.code == 2
+    assert "see absint plot" in outcome.err
+    data = certificate.read_bytes()
+    (tmp_path / "bad.cert").write_bytes(data[:-1])
+    assert run("explain", "bad.cert").code == 2
+    outcome = run("explain", certificate, "--output", tmp_path / "model.onnx", "--format", "svg")
+    assert outcome.code == 2
+    assert "is not overwritten" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("count", "wanted"),
+    [
+        (0, "0"),
+        (10**15 - 1, "9" * 15),
+        (10**15, "1e15"),
+        (16**16, "1.84e19"),
+        (10**64, "1e64"),
+        (7 * 10**400, "7e400"),
+    ],
+)
+def test_numbers_of_prompts(count: int, wanted: str) -> None:
+    assert number(count) == wanted
+
+
+def test_sets_of_tokens() -> None:
+    names = ["ok", "warn", "fail", "a b"]
+    assert tokens(names, 0b0001) == "ok"
+    assert tokens(names, 0b1000) == '"a b"'
+    assert tokens(names, 0b0011) == "[ok warn]"
+    assert tokens(names, 0b0111, 0b0111) == "*"
+    assert tokens(names, 0b0110, 0b0111) == "*-[ok]"
+    space = PromptSpace(1)
+    assert space.product([frozenset(members(0b0110))]).count == 2
