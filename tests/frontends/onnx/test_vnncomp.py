@@ -25,9 +25,9 @@ RUNS = vnncomp.models()
 
 
 def samples(name: str, size: int) -> Array:
-    """20 inputs of the region of the model's first instance."""
+    """Inputs of the region of the model's first instance: fewer for images."""
     low, high = map(np.array, vnncomp.hull(vnncomp.properties(name)[0]))
-    drawn = np.random.default_rng(0).uniform(low, high, (20, size))
+    drawn = np.random.default_rng(0).uniform(low, high, (200 if size < 100 else 20, size))
     return drawn.astype(np.float32).astype(np.float64)
 
 

@@ -1,0 +1,151 @@
+"""docs/operators.md, out of the tables of the front-ends, the core, the domains and the checker.
+
+``python tests/operators.py`` writes it; a test compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from absint.domains.arrays import numpy_arrays
+from absint.domains.bilinear import bilinear
+from absint.frontends.onnx import registry as onnx_table
+from absint.frontends.torch import registry as torch_table
+from absint.ir import OPS, GraphBuilder, Node, Steps
+from absint.ir.graph import Attribute
+from absint.proofs.transformers.affine import AFFINE_OPS
+from absint.proofs.transformers.joint import JOINT_OPS
+from absint.proofs.transformers.univariate import UNIVARIATE_OPS
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "operators.md"
+
+HEAD = """# Operators
+
+Written by `python tests/operators.py` out of the tables in the code; a test compares.
+
+## The core
+
+Front-ends lower to these; the domains and the checker know nothing else.
+
+Every op has an interval (a box of its values) in the search and in the checker.
+
+- *linear*: *exact* for affine maps; *lines* (or *planes*, for a product of two variables) bound
+  the op from both sides by linear functions of its operands; *cut*: its interval alone.
+- *checker*: whether `absint check` has a rule of its own.
+
+| op | kind | linear | checker |
+|---|---|---|---|
+"""
+ONNX_HEAD = f"""
+## ONNX
+
+Opsets {onnx_table.MIN_OPSET} to {onnx_table.MAX_OPSET}. Functions of the model,
+branches on constants and loops of a constant number of rounds are lowered in place. "Constant"
+means: the same for every input of the network. Everything else that a model holds is listed by
+`absint inspect`, with the node. Inputs of type int32 and int64 are token ids, which only look-ups
+read.
+
+| op | limits |
+|---|---|
+"""
+TORCH_HEAD = """
+## PyTorch
+
+The ops of `torch.export`, without `aten.`:
+
+"""
+
+ONLY_CONSTANTS = "of constants"
+LIMITS: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            *("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Mod", "NonZero"),
+            *("Not", "OneHot", "Or", "Range", "Xor"),
+        ),
+        ONLY_CONSTANTS,
+    ),
+    "Attention": "constant masks; no `nonpad_kv_seqlen`; a row may not be masked wholly",
+    "BatchNormalization": "inference; constant parameters",
+    "Cast": "variables: float32, float64 and between integers",
+    "CastLike": "variables: float32, float64 and between integers",
+    "Clip": "constant limits",
+    "Compress": "a constant condition",
+    "Conv": "a constant kernel",
+    "ConvTranspose": "a constant kernel",
+    "CumSum": "a constant axis; not of constant floats",
+    "DequantizeLinear": "(u)int8 and (u)int16; constant scales; no blocks",
+    "Dropout": "inference",
+    "Gather": "constant indices, or token ids into a constant table",
+    "GatherElements": "constant indices",
+    "GatherND": "constant indices",
+    "GRU": "constant weights; full lengths; sigmoid, tanh, relu; no clip; `layout=0`",
+    "GroupNormalization": "constant scale and bias",
+    "If": "a constant condition",
+    "InstanceNormalization": "constant scale and bias",
+    "IsNaN": "false",
+    "LRN": "beta a multiple of 1/4",
+    "LSTM": "constant weights; full lengths; sigmoid, tanh, relu; no clip; `layout=0`",
+    "Loop": "trip count and conditions constant",
+    "LpPool": "p 1 and 2; no `ceil_mode`",
+    "GlobalLpPool": "p 1 and 2",
+    "MaxPool": "without indices",
+    "PRelu": "constant slopes",
+    "Pad": "modes constant, reflect, edge",
+    "Pow": "a constant exponent (an integer or half of one), or a positive constant base",
+    "QLinearMatMul": "one constant scale an operand",
+    "QuantizeLinear": "(u)int8 and (u)int16; constant scales; no blocks",
+    "RNN": "constant weights; full lengths; sigmoid, tanh, relu; no clip; `layout=0`",
+    "Resize": "modes nearest and linear, constant scales or sizes; no antialias",
+    "ReverseSequence": "constant lengths",
+    "Scan": "since opset 9",
+    "ScatterElements": "constant indices; no reduction",
+    "ScatterND": "constant indices; no reduction",
+    "Softmax": "additive and selected masks of -inf (or at most -1e30) become its index set",
+    "TopK": "variables: k=1",
+    "Upsample": "modes nearest and linear, constant scales",
+    "Where": "a constant condition",
+}
+_SAMPLE: Mapping[str, Attribute] = {"alpha": 0.5, "lower": -1.0, "upper": 1.0, "exponent": 2}
+
+
+def _linear(name: str) -> str:
+    op = OPS[name]
+    if op.affine is not None:
+        return "exact"
+    builder = GraphBuilder()
+    x = builder.input("x", (2, 2))
+    if op.univariate is not None:
+        attrs = {key: _SAMPLE[key] for key in op.attributes}
+        node = builder.nodes[builder.add(name, [x], attrs=attrs)]
+        return "cut" if isinstance(op.univariate.facts(node), Steps) else "lines"
+    node = Node(name, (x,) * 2, ((2, 2),) * 2, {}, {}, (2, 2))
+    box = (np.zeros((1, 2, 2)), np.ones((1, 2, 2)))
+    return "cut" if bilinear(node, [box, box], numpy_arrays()) is None else "planes"
+
+
+def _core() -> Iterator[str]:
+    checked = AFFINE_OPS | set(UNIVARIATE_OPS) | JOINT_OPS
+    for name, op in OPS.items():
+        if name == "input":
+            continue
+        kind = "affine" if op.affine else "one variable" if op.univariate else "several variables"
+        yield f"| {name} | {kind} | {_linear(name)} | {'yes' if name in checked else 'no'} |"
+
+
+def page() -> str:
+    """The text of docs/operators.md."""
+    onnx_rows = (f"| {op} | {LIMITS.get(op, '')} |" for op in sorted(onnx_table.RULES))
+    names = sorted({name.removeprefix("aten.").split(".")[0] for name in torch_table.RULES})
+    parts = [
+        HEAD + "\n".join(_core()),
+        ONNX_HEAD + "\n".join(onnx_rows),
+        TORCH_HEAD + ", ".join(f"`{name}`" for name in names) + ".",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
