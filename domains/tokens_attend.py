@@ -49,7 +49,7 @@ class Attention:
         known = self._tabular((self.query, *self.keys, *self.values))
         return self.bounds.coupled and known and self._known_query() is not None
 
-    def _known_query(self) -> np.ndarray | None:  # type: ignore[type-arg]
+    def _known_query(self) -> np.ndarray | None:
         return self.bounds.sets.single(self.bounds.read[self.query])
 
     def _tabular(self, positions: Sequence[int]) -> bool:

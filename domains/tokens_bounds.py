@@ -88,7 +88,7 @@ class TokenBounds:
             self._boxes[position] = self._box(position)
         return self._boxes[position]
 
-    def lookup(self, array: np.ndarray) -> Array:  # type: ignore[type-arg]
+    def lookup(self, array: np.ndarray) -> Array:
         """An array of indices or Booleans, on the device of the computation."""
         return self.arrays.xp.asarray(np.ascontiguousarray(array), device=self.arrays.device)
 

@@ -31,7 +31,9 @@ class TokenSets:
         if allowed.ndim != 3 or not allowed.any(axis=2).all():
             raise ValueError("token sets are (batch, ports, vocabulary), and none may be empty")
         self.allowed = allowed
-        self.candidates: list[IntArray] = [np.flatnonzero(row) for row in allowed.any(axis=0)]
+        self.candidates: list[IntArray] = [
+            np.flatnonzero(allowed[:, port].any(axis=0)) for port in range(allowed.shape[1])
+        ]
 
     @property
     def batch(self) -> int:
