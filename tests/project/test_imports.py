@@ -45,7 +45,7 @@ RULES = {
     "absint.domains.lirpa": rule(CORE | {"absint.domains"}, "numpy torch auto_LiRPA"),
     "absint.domains.smt": rule(CORE | {"absint.domains"}, "numpy z3"),
     "absint.frontends": rule(
-        CORE, "numpy onnx google yaml jsonschema", "onnxruntime tokenizers torch"
+        CORE, "numpy onnx google yaml jsonschema", "flint onnxruntime tokenizers torch"
     ),
     "absint.ir": rule(frozenset(), "numpy", "networkx"),
     "absint.problem": rule(frozenset(), "numpy"),
