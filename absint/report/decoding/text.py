@@ -68,13 +68,16 @@ def _print_open(result: DecodeResult, facts: dict[str, Any]) -> None:
     vocabulary, proof = result.problem.vocabulary, facts["certificate"]
     if result.report is not None:
         found = counts.still_open(result.report)
-        number = sum(one.count for one in found)
-        total = counts.words(counts.of_problem(result.problem), facts["prompts_product"])
-        print(f"  open: {counts.digits(number) or 'a very large number'} of {total}, for example")
+        if found:
+            number = counts.digits(sum(one.count for one in found)) or "very many"
+            total = counts.words(counts.of_problem(result.problem), facts["prompts_product"])
+            print(f"  open: {number} of {total}, for example")
         for prompt in counts.first(found, len(facts["open_examples"])):
             print(f"    {words.text(vocabulary, prompt)}")
         if result.report.rejected:
-            print(f"  the checker turned down {count(len(result.report.rejected), 'step')}")
+            failed = len(result.report.rejected)
+            cases = count(result.report.cases, "abstract case")
+            print(f"  the checker turned down {failed} of {cases}")
     if proof is not None:
         print(f"  proof so far: {proof['path']} ({count(proof['cases'], 'abstract case')})")
 
