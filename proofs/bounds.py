@@ -153,7 +153,7 @@ class Bounds:
         return function.image(x)
 
     def _refine_operands(self, node: Node) -> None:
-        """Those that are bounded here: a region may give a node by other means than its operands."""
+        """Those that are bounded here; a region may give a node by other means."""
         for operand in set(node.inputs) & set(self.values):
             self._refine(operand, None)
 

@@ -47,13 +47,17 @@ class Tables:
         if node.op == "input":
             ids = np.arange(self.tokens, dtype=np.float64)
             return ids, ids
-        with np.errstate(all="ignore"):
-            operands = [self.of(i) for i in node.inputs]
-            if node.op in AFFINE_OPS:
-                return affine.interval(node, operands)
-            if node.op in JOINT_OPS:
-                return joint.interval(node, operands)
-            return UNIVARIATE_OPS[node.op](node).image(operands[0])
+        return forward(node, [self.of(i) for i in node.inputs])
+
+
+def forward(node: Node, operands: Sequence[Interval]) -> Interval:
+    """The interval image of one node, from those of its operands."""
+    with np.errstate(all="ignore"):
+        if node.op in AFFINE_OPS:
+            return affine.interval(node, operands)
+        if node.op in JOINT_OPS:
+            return joint.interval(node, operands)
+        return UNIVARIATE_OPS[node.op](node).image(operands[0])
 
 
 class TokenSets:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,10 @@ from absint.problem.promptset import PromptSet, PromptSpace
 from absint.proofs.arithmetic import FloatArray
 from absint.proofs.bounds import Bounds, Rows
 from absint.proofs.check import KNOWN_OPS, Progress, Rejection
+from absint.proofs.decode.run import Runs
 from absint.proofs.decode.state import State
 from absint.proofs.decode.stream import Rule
-from absint.proofs.decode.walk import OpenPrompts, Visit, Walk
+from absint.proofs.decode.walk import OpenPrompts, Visit, Walk, texts
 from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.tokens import BoolArray, Tables, TokenSets
 
@@ -38,6 +40,8 @@ class DecodeReport:
     """How many rules the proof applies."""
     cases: int = 0
     """How many of them are bounds on what the network emits next."""
+    runs: int = 0
+    """How many texts were followed on their own."""
     prompts: int = 0
     """How many prompts the region has, exactly."""
     open_prompts: list[PromptSet] = field(default_factory=list)
@@ -107,13 +111,19 @@ def _check_cell(
     still_open = OpenPrompts(bounds.problem, cell)
     with ThreadPoolExecutor(jobs) as pool:
         batches = _batches(walk, still_open, report)
-        for failed in pool.map(bounds.failures, batches):
+        for failed in pool.map(partial(bounds.failures, cell), batches):
             for visit in failed:
-                reason = "a token that it excludes may be emitted, by its bound"
+                reason = _REASONS[visit.step.rule]
                 report.rejected.append(Rejection(index, visit.ordinal, reason))
             if progress is not None:
                 progress(report.cases)
     report.open_prompts.append(still_open.found())
+
+
+_REASONS = {
+    Rule.CASES: "a token that it excludes may be emitted, by its bound",
+    Rule.RUN: "one of its texts is not proved to be harmless",
+}
 
 
 def _batches(walk: Walk, still_open: OpenPrompts, report: DecodeReport) -> Iterator[list[Visit]]:
@@ -128,6 +138,9 @@ def _batches(walk: Walk, still_open: OpenPrompts, report: DecodeReport) -> Itera
             batch.append(visit)
             if len(batch) >= BATCH:
                 yield waiting.pop(len(visit.state.sets))
+        elif visit.step.rule is Rule.RUN:
+            report.runs += texts(visit.state)
+            yield [visit]
     yield from waiting.values()
 
 
@@ -145,6 +158,7 @@ class StepBounds:
             if not reads <= frozenset(range(prompt + step)):
                 raise CertificateError(f"the logits of step {step} read a token not yet emitted")
         self._inputs = len(graph.inputs)
+        self.runs = Runs(problem, graph, self._tables)
 
     def _check(self, graph: Graph) -> None:
         if len(graph.outputs) != self.problem.steps or any(
@@ -157,8 +171,11 @@ class StepBounds:
             if node.op not in KNOWN_OPS:
                 raise CertificateError(f"the checker has no rule for {node.op!r}")
 
-    def failures(self, batch: Sequence[Visit]) -> list[Visit]:
-        """The claims that the bounds do not prove; all of one step of the decoder."""
+    def failures(self, cell: PromptCell, batch: Sequence[Visit]) -> list[Visit]:
+        """The claims that the bounds do not prove: one of RUN, or CASES of one step."""
+        first = batch[0]
+        if first.step.rule is Rule.RUN:
+            return [] if self.runs.harmless(cell, first.state) else [first]
         states = [visit.state for visit in batch]
         claims = [(visit.step.tokens, visit.step.beaters) for visit in batch]
         held = self.excluded(states, claims)

@@ -35,6 +35,8 @@ class Rule(IntEnum):
     """The catastrophe can no longer happen."""
     OPEN = 5
     """Not decided."""
+    RUN = 6
+    """Every text of the state, followed on its own to its end, is harmless."""
 
 
 @dataclass(frozen=True)

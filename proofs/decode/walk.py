@@ -1,7 +1,8 @@
-"""The walk through a decoding proof: every step with the state that it stands at, rules checked."""
+"""The walk through a decoding proof: each step with the state that it stands at, rules checked."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,14 @@ from absint.problem.promptset import PromptSet, PromptSpace, members
 from absint.proofs.decode.state import Rules, State
 from absint.proofs.decode.stream import Reader, Rule, Step
 from absint.proofs.format import CertificateError
+
+MAX_RUN = 1 << 24
+"""Texts that one RUN may stand for."""
+
+
+def texts(state: State) -> int:
+    """How many texts a state's sets hold."""
+    return math.prod(mask.bit_count() for mask in state.sets)
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class Walk:
 
     All that can be told without bounds is checked on the way: that parts cover what they split,
     that ``goto`` leads to a containing state that comes later, that ``done`` is. What is left for
-    the caller are the claims of CASES, that every other token loses.
+    the caller are the claims of CASES, that every other token loses, and of RUN.
     """
 
     def __init__(
@@ -69,6 +78,8 @@ class Walk:
                 raise CertificateError("a state is not contained in the shared one that it names")
         elif step.rule is Rule.DONE and not self.rules.safe(state):
             raise CertificateError("the catastrophe can still happen where it is said not to")
+        elif step.rule is Rule.RUN and (state.ended or texts(state) > MAX_RUN):
+            raise CertificateError("a run of texts that have ended, or of too many")
         return []
 
 
