@@ -32,7 +32,7 @@ def cast(value: Value, dtype: str) -> Value:
     if value.dtype == dtype:
         return value
     if isinstance(value, Var):
-        if dtype not in FLOATS and value.dtype in FLOATS:
+        if dtype not in FLOATS and not _widens(value.dtype, dtype):
             raise NotLoweredError(f"conversion of the network's values to {dtype}")
         source = unmasked(value)
         assert isinstance(source, Var)
@@ -43,6 +43,12 @@ def cast(value: Value, dtype: str) -> Value:
         return Const(value.value, dtype, value.radius)
     wide = np.float64 if dtype in FLOATS else np.bool_ if dtype == "bool" else np.int64
     return Const(value.value.astype(dtype).astype(wide), dtype)
+
+
+def _widens(source: str, target: str) -> bool:
+    """Whether every integer of one type is the same in the other."""
+    integers = "bool" not in (source, target) and source not in FLOATS
+    return integers and bool(np.can_cast(source, target))
 
 
 def operand(call: Call, name: str) -> Value:

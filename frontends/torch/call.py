@@ -143,7 +143,10 @@ class Call:
         if isinstance(value, Const | Var):
             return False
         default = self.defaults.get(name)
-        return bool(value == default) or (not value and not default)
+        absent = value is None or value is False or value == []
+        if absent:
+            return not default
+        return type(value) is type(default) and bool(value == default)
 
     def execute(self, own: Any = None, **changed: Any) -> Any:
         """What PyTorch's op gives on these arguments as tensors; ``own`` stands for ``self``."""
@@ -153,15 +156,19 @@ class Call:
             arguments["self"] = own
         arguments.update(changed)
         self.seen.update(self.arguments)
-        positional, named = [], {}
+        positional, named, gap = [], {}, False
         for argument in self.target._schema.arguments:
             if argument.name not in arguments:
-                continue
-            if argument.kwarg_only:
+                gap = True
+            elif argument.kwarg_only or gap:
                 named[argument.name] = arguments[argument.name]
             else:
                 positional.append(arguments[argument.name])
-        return self.target(*positional, **named)
+        try:
+            return self.target(*positional, **named)
+        except (NotImplementedError, RuntimeError, TypeError) as error:
+            text = " ".join(str(error).split())[:200]
+            raise NotLoweredError(f"PyTorch cannot run it on positions: {text}") from error
 
 
 Rule = Callable[[Call], Value | tuple[Value, ...]]

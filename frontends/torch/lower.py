@@ -236,7 +236,7 @@ def _held(walk: Walk, value: Value | Unknown, meta: Any) -> Value | Unknown:
     walk.entries += math.prod(shape)
     require(walk.entries <= MAX_TOTAL, f"tensors of more than {MAX_TOTAL} numbers so far")
     require(
-        value.dtype == dtype or (isinstance(value, Var) and value.dtype in FLOATS),
+        value.dtype == dtype or (isinstance(value, Var) and {value.dtype, dtype} <= set(FLOATS)),
         f"lowered to type {value.dtype}, where PyTorch has {dtype}",
     )
     return value if value.dtype == dtype else dataclasses.replace(value, dtype=dtype)

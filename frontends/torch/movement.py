@@ -189,7 +189,7 @@ def embed(call: Call, table: Const, tokens: Value) -> Value:
     if isinstance(tokens, Const):
         rows = np.arange(math.prod(table.shape)).reshape(table.shape)
         return take(call.emit, table, rows[exact(tokens).value])
-    require(tokens.dtype.startswith(("int", "uint")), f"tokens of type {tokens.dtype}")
+    require(tokens.dtype in ("int32", "int64"), f"tokens of type {tokens.dtype}")
     width = math.prod(table.shape[1:])
     flat = reshape(call.emit, exact(table), (table.shape[0], width))
     assert isinstance(flat, Const)

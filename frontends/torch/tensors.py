@@ -24,6 +24,8 @@ def dtype_name(dtype: Any) -> str:
 def constant(tensor: Any) -> Const:
     """The tensor's exact values, which may be infinite. Raises MalformedError for NaN."""
     dtype = dtype_name(tensor.dtype)
+    if str(tensor.layout) != "torch.strided":
+        raise NotLoweredError(f"a tensor of layout {tensor.layout}")
     array = np.asarray(tensor.detach().cpu().numpy())
     if dtype not in FLOATS:
         return from_array(array, dtype)
