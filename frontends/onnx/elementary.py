@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -46,5 +47,7 @@ def _rounded(ball: Any, arb: Any) -> tuple[float, float]:
     value = float(ball.mid())
     if not (math.isfinite(value) and ball.is_finite()):
         return math.inf, 0.0
-    error = float((ball - arb(value)).abs_upper())
-    return value, 0.0 if error == 0 else math.nextafter(error, math.inf)
+    distance = (ball - arb(value)).abs_upper()
+    if distance == 0:
+        return value, 0.0
+    return value, math.nextafter(float(distance), math.inf) + sys.float_info.min
