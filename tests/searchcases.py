@@ -39,6 +39,7 @@ def network(
     for i, (w, b) in enumerate(zip(weights, biases, strict=True)):
         if i:
             attrs = {"leaky_relu": {"alpha": alpha}, "clip": {"lower": -1.0, "upper": 2.0}}
+            attrs["elu"] = {"alpha": 1.0}
             h = builder.add(activation, [h], attrs=attrs.get(activation))
         consts = {"weight": Constant(np.asarray(w, float)), "bias": Constant(np.asarray(b, float))}
         h = builder.add("dense", [h], consts=consts)
