@@ -134,6 +134,8 @@ class Bounds:
                 else:
                     self._given.add(position)
                     self.values[position] = given
+                for end in self.values[position]:
+                    self._defined &= ~np.isnan(end.reshape((end.shape[0], -1))).any(axis=1)
 
     def _transform(self, position: int, node: Node) -> Interval:
         operands = [self.values[i] for i in node.inputs]

@@ -51,13 +51,30 @@ class Tables:
 
 
 def forward(node: Node, operands: Sequence[Interval]) -> Interval:
-    """The interval image of one node, from those of its operands."""
+    """The interval image of one node, from those of its operands.
+
+    Where an operand has no value in a batch entry, NaN, the node has none either.
+    """
     with np.errstate(all="ignore"):
-        if node.op in AFFINE_OPS:
-            return affine.interval(node, operands)
-        if node.op in JOINT_OPS:
-            return joint.interval(node, operands)
-        return UNIVARIATE_OPS[node.op](node).image(operands[0])
+        lower, upper = _image(node, operands)
+        known = ~np.logical_or.reduce([_undefined(x) for x in operands])
+        known = known.reshape((-1, *(1 for _ in node.shape)))
+        return np.where(known, lower, np.nan), np.where(known, upper, np.nan)
+
+
+def _image(node: Node, operands: Sequence[Interval]) -> Interval:
+    if node.op in AFFINE_OPS:
+        return affine.interval(node, operands)
+    if node.op in JOINT_OPS:
+        return joint.interval(node, operands)
+    return UNIVARIATE_OPS[node.op](node).image(operands[0])
+
+
+def _undefined(x: Interval) -> BoolArray:
+    """(batch,): whether an end is NaN somewhere."""
+    ends = [np.isnan(end.reshape((end.shape[0], -1))).any(axis=1) for end in x]
+    found: BoolArray = ends[0] | ends[1]
+    return found
 
 
 class TokenSets:
@@ -96,8 +113,21 @@ class TokenSets:
             return self._hull(self.tables.of(position), slot)
         if node.op == "attend":
             self._attentions[position] = self._attend(node, values)
-            return self._attentions[position].hull()
+            known = self._known(node, values)[:, None]
+            lower, upper = self._attentions[position].hull()
+            return np.where(known, lower, np.nan), np.where(known, upper, np.nan)
         return None
+
+    def _known(self, node: Node, values: Mapping[int, Interval]) -> BoolArray:
+        """(batch,): whether all operands of a node have a value, whatever the tokens."""
+        known = np.ones(self.batch, dtype=np.bool_)
+        for position in set(node.inputs):
+            slot = self.tables.slot(position)
+            if slot is None:
+                known &= ~_undefined(values[position])
+            else:
+                known &= ~(self.sets[:, slot] & _undefined(self.tables.of(position))).any(axis=1)
+        return known
 
     def _hull(self, table: Interval, slot: int) -> Interval:
         """The least and the largest entry over each state's set."""
@@ -192,7 +222,8 @@ class TokenSets:
             size, steps = np.abs(flat), 2 * flat.shape[2] + 4
             part = flat @ middle.T
             far = size @ (radius + gamma(steps) * np.abs(middle)).T
-            lost = lost + inflate(far, steps) + steps * TINY * (1 + size.sum(axis=2)[..., None])
+            total = size.sum(axis=2)[..., None] + (np.abs(middle) + radius).sum(axis=1)
+            lost = lost + inflate(far, steps) + steps * TINY * (1 + total)
             found = found + part
             lost = lost + gamma(2) * np.abs(found) + gamma(2) * np.abs(part)
         sure = np.nextafter(found - inflate(lost, 4 * len(own)), -np.inf)

@@ -66,8 +66,10 @@ class Attention:
         self.parts = [
             _Weighted.of(p, s, peak[..., None, None]) for p, s in zip(parts, scores, strict=True)
         ]
-        self.least = down(np.add.reduce([p.least for p in self.parts]))
+        self.least = np.maximum(down(np.add.reduce([p.least for p in self.parts])), 0.0)
         self.most = up(np.add.reduce([p.most for p in self.parts]))
+        reach: FloatArray = reduce(np.add, (p.reach.sum(axis=(1, 2)) for p in self.parts))
+        self._drowned = 2 * TINY * heads * reach[:, None]  # of coefficients that read as zero
 
     def hull(self) -> Interval:
         """Bounds (batch, heads * width) of the output: every mean lies between the values."""
@@ -87,7 +89,7 @@ class Attention:
             if len(used):
                 found = self._head(head, part[:, used])
                 total[:, used] = np.nextafter(total[:, used] + found, -np.inf)
-        return total
+        return down(total - self._drowned)
 
     def _head(self, head: int, c: FloatArray) -> FloatArray:
         group, member = divmod(head, self.heads // self.groups)
@@ -232,7 +234,7 @@ class _Weighted:
         steps, width = 2 * c.shape[2] + 6, 2 if self.radius is not None else 1
         size = inflate((weight @ reach[..., None])[..., 0] * width, steps)
         off = inflate((weight @ self.off[place, group][..., None])[..., 0], steps)
-        total = weight.sum(axis=2)
+        total = weight.sum(axis=2) + reach.sum(axis=1)[:, None]
         return size, off + gamma(steps) * size + steps * TINY * (1 + total)
 
     def least_sum(self, u: FloatArray, x: FloatArray, place: Place) -> FloatArray:
@@ -278,8 +280,9 @@ def _scores(q: Interval, part: Entries, scale: float) -> Interval:
     middle = a @ keys
     error = size @ (radii + gamma(width + 4) * np.abs(keys)) + ar @ (np.abs(keys) + radii)
     error = inflate(error, 4 * width + 8) + 8 * width * TINY * (1 + size.max() + np.abs(b).max())
+    drowned = TINY * (np.abs(middle) + error)  # a subnormal scale may read as zero
     middle, error = scale * middle, abs(scale) * error
-    error = inflate(error + 4 * U * np.abs(middle), 4)
+    error = inflate(error + 4 * U * np.abs(middle) + drowned, 4)
     full = (*middle.shape[:3], *shape)
     return down(middle - error).reshape(full), up(middle + error).reshape(full)
 
