@@ -50,6 +50,10 @@ class TokenNames:
         return self._items(text, start, len(text))
 
     def _symbol(self, text: str, position: int) -> tuple[Ranges, int] | None:
+        if text.startswith("..", position):
+            raise ExpressionError(
+                "a range stands in brackets, [first..last]; any two tokens are '. .'", position
+            )
         if text[position] == ".":
             return ((0, self.size - 1),), position + 1
         if text[position] == "[":

@@ -61,6 +61,11 @@ BAD = {  # what is replaced, by what, the place and the message
     "a range upside down": ("prompt: a b", "prompt: '[c..a]'", "3:14: a range goes up"),
     "a range without an end": ("prompt: a b", "prompt: '[a..]'", "3:14: a range is written"),
     "a range of ranges": ("prompt: a b", "prompt: '[a..b..c]'", "3:17: a range is written"),
+    "a range that is repeated": (
+        "output: c .", "output: a..c{8} a", "6:12: a range stands in brackets, [first..last]",
+    ),
+    "a range without brackets": ("prompt: a b", "prompt: a..c", "3:12: a range stands in"),
+    "a range with spaces": ("prompt: a b", "prompt: a .. c", "3:13: a range stands in"),
     "a set that is not closed": ("prompt: a b", "prompt: '[a b'", "3:11: a '[' without"),
     "text after a set": (
         "prompt: a b", "prompt: [{any: '[a] b'}]", "3:22: a set ends at its ']'",
