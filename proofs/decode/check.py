@@ -29,6 +29,8 @@ from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.tokens import BoolArray, Tables, TokenSets
 
 BATCH = 64
+SLACK = 2.0**-30
+"""What a proposed margin must have to spare, so that a check with other roundings accepts it."""
 
 
 @dataclass
@@ -196,7 +198,7 @@ class StepBounds:
         """The tokens of each state that lose to none of its beaters, and these: its cases."""
         allowed = self._allowed(states)
         missing = [{j for j in allowed if j not in own} for own in beaters]
-        left = self._unbeaten(states, missing, beaters)
+        left = self._unbeaten(states, missing, beaters, SLACK)
         return [tuple(sorted({*own, *tokens})) for own, tokens in zip(beaters, left, strict=True)]
 
     def _allowed(self, states: Sequence[State]) -> list[int]:
@@ -207,6 +209,7 @@ class StepBounds:
         states: Sequence[State],
         missing: list[set[int]],
         beaters: Sequence[Sequence[int]],
+        slack: float = 0.0,
     ) -> list[set[int]]:
         """Which of the ``missing`` tokens of each state lose to none of its beaters."""
         margins = self.margins(states)
@@ -218,7 +221,7 @@ class StepBounds:
             chosen = [beaters[i][turn] for i in which]
             if not set(chosen) <= set(allowed):
                 raise CertificateError("a token that may not be emitted is said to beat another")
-            lost = margins.losers(which, chosen, [sorted(missing[i]) for i in which])
+            lost = margins.losers(which, chosen, [sorted(missing[i]) for i in which], slack)
             for i, tokens in zip(which, lost, strict=True):
                 missing[i] -= tokens
         return missing
@@ -251,11 +254,15 @@ class Margins:
         return self._bounds.minimum(Rows(none, none, rows, np.zeros_like(rows), zeros))
 
     def losers(
-        self, which: Sequence[int], beaters: Sequence[int], others: Sequence[Sequence[int]]
+        self,
+        which: Sequence[int],
+        beaters: Sequence[int],
+        others: Sequence[Sequence[int]],
+        slack: float = 0.0,
     ) -> list[set[int]]:
         """For each state named, those of ``others`` that lose to its beater for certain.
 
-        Of two equal logits the token with the lower index wins.
+        Of two equal logits the token with the lower index wins. ``slack`` is asked for on top.
         """
         width = max(map(len, others))
         rows = np.zeros((self._bounds.region.batch, width, self._size))
@@ -269,7 +276,7 @@ class Margins:
             {
                 token
                 for token, found in zip(tokens, margin[state], strict=False)
-                if found > 0 or (found >= 0 and beater < token)
+                if found > slack or (found >= slack and beater < token)
             }
             for state, beater, tokens in zip(which, beaters, others, strict=True)
         ]

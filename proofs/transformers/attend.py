@@ -28,7 +28,7 @@ CHUNK = 1 << 17
 """Entries worked on at once, so that they stay in the processor's cache."""
 THIN = 2.0**-20
 """Weights known to this precision are taken as points with an error."""
-ROUNDS = 4
+ROUNDS = 8
 
 
 @dataclass(frozen=True)
@@ -125,21 +125,23 @@ class Attention:
             reduce(np.minimum, (p.lowest(u, some) for p, u in zip(self.parts, us, strict=True)))
             - off
         )
-        low = high = g_low = g_high = np.full((1, 1), np.nan)
         at = self._start(place, us)
         for _ in range(ROUNDS):
-            value = reduce(
-                np.add, (p.least_sum(u, at, place) for p, u in zip(self.parts, us, strict=True))
+            value, chosen = (
+                reduce(np.add, parts)
+                for parts in zip(
+                    *(p.least_sum(u, at, place) for p, u in zip(self.parts, us, strict=True)),
+                    strict=True,
+                )
             )
             reach = size + np.abs(at)
             error = inflate(most * (off + gamma(steps) * reach) + unsure * reach, 8)
-            sure = down(value - (error + (steps + 4) * TINY))
+            error = error + (steps + 4) * TINY
+            sure = down(value - error)
             best = np.fmax(best, down(at + down(sure / np.where(sure >= 0, most, least))))
-            below = value >= 0
-            low, g_low = np.where(below, at, low), np.where(below, value, g_low)
-            high, g_high = np.where(below, high, at), np.where(below, g_high, value)
-            chord = low + (high - low) * (g_low / (g_low - g_high))
-            at = np.where(np.isfinite(chord), chord, np.where(below, at + value / most, best))
+            if (np.abs(value) <= error).all():
+                break
+            at = at + value / chosen
         return np.where(np.isnan(best), -np.inf, best)
 
     def _start(self, place: Place, us: list[FloatArray]) -> FloatArray:
@@ -237,19 +239,21 @@ class _Weighted:
         total = weight.sum(axis=2) + reach.sum(axis=1)[:, None]
         return size, off + gamma(steps) * size + steps * TINY * (1 + total)
 
-    def least_sum(self, u: FloatArray, x: FloatArray, place: Place) -> FloatArray:
-        """``sum_i min_entry w (u - x)``, (states, rows), as computed."""
+    def least_sum(
+        self, u: FloatArray, x: FloatArray, place: Place
+    ) -> tuple[FloatArray, FloatArray]:
+        """``sum_i min_entry w (u - x)`` and the weights of the entries chosen, (states, rows)."""
         gap = u - x[..., None, None]
-        low = self.low[place][:, None]
-        if self.thin:
-            gap *= low
-        else:
-            gap = np.minimum(gap * low, gap * self.high[place][:, None])
+        weight = np.broadcast_to(self.low[place][:, None], gap.shape)
+        if not self.thin:
+            weight = np.where(gap < 0, self.high[place][:, None], weight)
+        gap *= weight
         if self.closed is not None:
             some = place[0] if self.closed.shape[0] > 1 else slice(None)
             gap = np.where(self.closed[some, 0], np.inf, gap)
-        result: FloatArray = gap.min(axis=2).sum(axis=2)
-        return result
+        least = gap.argmin(axis=2)[:, :, None]
+        value, chosen = (np.take_along_axis(a, least, axis=2) for a in (gap, weight))
+        return value.sum(axis=(2, 3)), chosen.sum(axis=(2, 3))
 
     def lowest(self, u: FloatArray, some: slice) -> FloatArray:
         """The least entry, (states, rows): no mean is below it."""
