@@ -18,7 +18,17 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.proofs.arithmetic import TINY, FloatArray, U, down, gamma, inflate, midpoint_radius, up
+from absint.proofs.arithmetic import (
+    TINY,
+    FloatArray,
+    U,
+    down,
+    gamma,
+    inflate,
+    midpoint_radius,
+    up,
+    without_subnormals,
+)
 from absint.proofs.transcendental import exp_of_negative
 from absint.proofs.transformers.affine import Interval
 
@@ -293,8 +303,9 @@ def _scores(q: Interval, part: Entries, scale: float) -> Interval:
 
 def _hull(part: Entries, batch: int) -> Interval:
     closed = None if part.closed is None else part.closed[:, None, ..., None]
-    lower = _masked(part.values[0], closed, np.inf).min(axis=(2, 3))
-    upper = _masked(part.values[1], closed, -np.inf).max(axis=(2, 3))
+    values = without_subnormals(*part.values)
+    lower = _masked(values[0], closed, np.inf).min(axis=(2, 3))
+    upper = _masked(values[1], closed, -np.inf).max(axis=(2, 3))
     shape = (batch, *lower.shape[1:])
     return np.broadcast_to(lower, shape), np.broadcast_to(upper, shape)
 
