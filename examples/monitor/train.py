@@ -3,8 +3,8 @@
     python examples/monitor/train.py 16
 
 First plainly, on random texts, then with bounds over token sets (``absint.train``): at each step of
-the chain of thought, the observation that is read and the last state are known and everything else
-is any token that may stand there. One to ten minutes on one core. Another machine's torch may round
+the chain of thought, what kind of sign is read and the last state are known, and everything else
+is any token that may stand there. One to five minutes on one core. Another machine may round
 differently and give other weights, which is why the models are kept in the repository.
 """
 
