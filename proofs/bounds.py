@@ -14,20 +14,27 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.ir import OPS, Graph, Node
+from absint.ir import Graph, Node
 from absint.ir.slopes import default_slopes
-from absint.proofs.arithmetic import (
-    TINY,
-    FloatArray,
-    U,
-    gamma,
-    midpoint_radius,
-    without_subnormals,
-)
-from absint.proofs.transformers import affine, joint, univariate
+from absint.proofs.arithmetic import TINY, FloatArray, U, down, gamma, without_subnormals
+from absint.proofs.transformers import forward
 from absint.proofs.transformers.affine import AFFINE_OPS, Interval
+from absint.proofs.transformers.bilinear import Bilinear
+from absint.proofs.transformers.directions import Normalized
 from absint.proofs.transformers.joint import JOINT_OPS
-from absint.proofs.transformers.univariate import UNIVARIATE_OPS, Function, Relaxation
+from absint.proofs.transformers.steps import (
+    Affine,
+    Back,
+    Cut,
+    Loss,
+    Relaxed,
+    Step,
+    box_minimum,
+    reach,
+    total,
+)
+from absint.proofs.transformers.steps import rows as dot
+from absint.proofs.transformers.univariate import UNIVARIATE_OPS, Function, relax
 
 ELEMENT_BUDGET = 1 << 23
 """Coefficients held at once; more rows are taken in several passes."""
@@ -101,16 +108,6 @@ class Boxes:
         return total
 
 
-def box_minimum(c: FloatArray, values: Interval) -> FloatArray:
-    """At most the least value, (batch, rows), of ``c . x`` for x in a box (batch, *shape)."""
-    middle, radius = midpoint_radius(*values)
-    size, reach = np.abs(c), np.maximum(np.abs(values[0]), np.abs(values[1])) + TINY
-    loss = Loss.of(2 * gamma(c[0, 0].size + 2) * reach + TINY, 8 * TINY * _total(reach))
-    found = _rows(c, middle) - _rows(size, radius)
-    lost = (_rows(size, loss.unit) + loss.under[:, None]) * (1 + 2.0**-20)
-    return np.nextafter(found - (lost + 2 * U * np.abs(found)), -np.inf)
-
-
 class Bounds:
     """Bounds of the nodes of ``graph`` that ``region`` names, on every set of its batch."""
 
@@ -118,9 +115,8 @@ class Bounds:
         self.graph, self.region = graph, region
         self.values: dict[int, Interval] = {}
         self._given: set[int] = set()
-        self._relaxations: dict[int, Relaxation] = {}
-        self._lines: dict[int, _Lines] = {}
-        self._losses: dict[int, Loss] = {}
+        self.steps: dict[int, Step] = {}
+        """What replaces each node that is not given, on the way back."""
         self._refined: set[int] = set()
         self._defined = np.ones(region.batch, dtype=bool)
         gamma(sum(graph.nodes[position].size for position in region.order))  # at most MAX_TERMS
@@ -134,25 +130,16 @@ class Bounds:
                 else:
                     self._given.add(position)
                     self.values[position] = given
-                for end in self.values[position]:
-                    self._defined &= ~np.isnan(end.reshape((end.shape[0], -1))).any(axis=1)
+                self._defined &= ~forward.undefined(self.values[position])
 
     def _transform(self, position: int, node: Node) -> Interval:
-        operands = [self.values[i] for i in node.inputs]
-        if node.op in AFFINE_OPS:
-            self._losses[position] = Loss.of(*affine.backward_loss(node, operands))
-            return affine.interval(node, operands)
-        if node.op in JOINT_OPS:
-            return joint.interval(node, [self.values[i] for i in node.inputs])
-        (operand,), function = node.inputs, UNIVARIATE_OPS[node.op](node)
-        self._refine(operand, function)
-        x = self.values[operand]
-        self._defined &= function.defined(x).reshape((self.region.batch, -1)).all(axis=1)
-        slopes = default_slopes(node, *x, np)
-        relaxation = univariate.relax(node, x, slopes)
-        self._relaxations[position], self._lines[position] = relaxation, _Lines.of(relaxation)
-        self._losses[position] = _relaxing_loss(node, relaxation, self._reach(operand))
-        return function.image(x)
+        function = UNIVARIATE_OPS[node.op](node) if node.op in UNIVARIATE_OPS else None
+        if function is not None:
+            self._refine(node.inputs[0], function)
+        xs = [self.values[i] for i in node.inputs]
+        value = forward.interval(node, xs)
+        self.steps[position] = _step(node, xs, value)
+        return value
 
     def _refine_operands(self, node: Node) -> None:
         """Those that are bounded here; a region may give a node by other means."""
@@ -177,29 +164,33 @@ class Bounds:
             some = chosen[begin : begin + step]
             start = _signed_units(some, node)
             value = self._backward({target: start}, np.zeros((1, 2 * len(some))))
-            low = np.maximum(lower[:, some], value[:, : len(some)])
-            high = np.minimum(upper[:, some], -value[:, len(some) :])
-            lower[:, some] = np.where(curved[:, some], low, lower[:, some])
-            upper[:, some] = np.where(curved[:, some], high, upper[:, some])
+            low, high = value[:, : len(some)], -value[:, len(some) :]
+            better = (
+                curved[:, some] & (low > lower[:, some]),
+                curved[:, some] & (high < upper[:, some]),
+            )
+            lower[:, some] = np.where(better[0], low, lower[:, some])
+            upper[:, some] = np.where(better[1], high, upper[:, some])
         self.values[target] = (
             lower.reshape((batch, *node.shape)),
             upper.reshape((batch, *node.shape)),
         )
 
-    def minimum(self, rows: Rows) -> FloatArray:
+    def minimum(self, rows: Rows, signs: bool = False) -> FloatArray:
         """Lower bounds of each row over each box, (batch, rows).
 
-        NaN where an elementwise function is not certainly defined: a later node would have a bound
-        all the same, if only that of its range.
+        With ``signs`` of the rows times positive numbers, any: they say where a row is certainly
+        positive, or not negative, and nothing else. -inf where something that the nodes depend on
+        is not certainly defined: a later node would have a bound all the same.
         """
         count, step = rows.bound.shape[1], self._rows_at_once()
         with np.errstate(all="ignore"):
             parts = [
-                np.nextafter(self._backward(*self._start(some)) - some.bound, -np.inf)
+                self._backward(*self._start(some), -some.bound, signs)
                 for some in (rows.take(slice(b, b + step)) for b in range(0, count, step))
             ]
             found = np.concatenate(parts, axis=1)
-        return np.where(self._defined[:, None], found, np.nan)
+        return np.where(self._defined[:, None], found, -np.inf)
 
     def _rows_at_once(self) -> int:
         widest = max(self.graph.nodes[position].size for position in self.values)
@@ -222,108 +213,65 @@ class Bounds:
                 part = start[node] + part
                 off = off + 2 * U * np.abs(part) + TINY
             start[node] = part
-            loss = loss + _rows(off, self._reach(node))
+            loss = loss + dot(off, reach(self.values[node]))
         return start, loss
 
-    def _reach(self, node: int) -> FloatArray:
-        """The largest |value| of each entry, (batch, *shape); not zero, to cover underflow."""
-        return np.maximum(np.abs(self.values[node][0]), np.abs(self.values[node][1])) + TINY
+    def _backward(
+        self,
+        start: Mapping[int, FloatArray],
+        loss: FloatArray,
+        offset: FloatArray | None = None,
+        signs: bool = False,
+    ) -> FloatArray:
+        """Lower bounds, (batch, rows), of ``sum_v start[v] . v + offset - loss``.
 
-    def _backward(self, start: Mapping[int, FloatArray], loss: FloatArray) -> FloatArray:
-        """Lower bounds, (batch, rows), of ``sum_v start[v] . v`` less ``loss``.
-
-        ``start`` maps nodes to exact coefficients (batch or 1, rows, *shape).
+        ``start`` maps nodes to exact coefficients (batch or 1, rows, *shape). With ``signs`` of
+        that times positive numbers.
         """
-        walk = _Walk(dict(start), np.zeros((1, loss.shape[1])), loss)
+        walk = _Walk(dict(start), np.zeros((1, loss.shape[1])) if offset is None else offset, loss)
         given: dict[int, FloatArray] = {}
         for position in reversed(list(self.values)):
             if position not in walk.pending:
                 continue
-            c, node = walk.pending.pop(position), self.graph.nodes[position]
+            c = walk.pending.pop(position)
             if position in self._given:
                 given[position] = c
                 continue
-            if node.op in JOINT_OPS:
-                walk.shift(box_minimum(c, self.values[position]))
-                continue
-            if position in self._lines:
-                parts = [self._through(c, position, walk)]
+            step = self.steps[position]
+            alone = signs and not walk.pending and not given
+            if alone and isinstance(step, Normalized) and step.one_group:
+                walk.multiply(step.divisor)
+                back = step.direction(c)
             else:
-                parts = self._affine_step(c, position, walk)
-            for operand, part in zip(node.inputs, parts, strict=True):
+                back = step.back(c)
+            walk.book(back)
+            operands = self.graph.nodes[position].inputs if back.parts else ()
+            for operand, part in zip(operands, back.parts, strict=True):
                 self._add(operand, part, walk)
         walk.shift(self.region.minimum(given))
-        return np.nextafter(walk.offset - (walk.loss * (1 + 2.0**-20) + TINY * 2.0**40), -np.inf)
-
-    def _affine_step(self, c: FloatArray, position: int, walk: _Walk) -> list[FloatArray]:
-        node = self.graph.nodes[position]
-        rule = OPS[node.op].affine
-        assert rule is not None
-        walk.lose(np.abs(c), self._losses[position])
-        if "bias" in node.consts:
-            walk.shift(_rows(c, np.broadcast_to(node.consts["bias"].value, (1, *node.shape))))
-        weight = node.consts["weight"].value if "weight" in node.consts else None
-        return rule.backward(node, c, weight, np)
-
-    def _through(self, c: FloatArray, position: int, walk: _Walk) -> FloatArray:
-        """Coefficients before a nonlinear node; its offsets and their rounding are booked."""
-        lines, size = self._lines[position], np.abs(c)
-        walk.shift(_rows(c, lines.offset) - _rows(size, lines.half_offset))
-        walk.lose(size, self._losses[position])
-        part: FloatArray = c * lines.slope[:, None]
-        part -= size * lines.half_slope[:, None]
-        return part
+        return walk.sure()
 
     def _add(self, operand: int, part: FloatArray, walk: _Walk) -> None:
         if operand in walk.pending:
-            part, reach = walk.pending[operand] + part, self._reach(operand)
-            walk.lose(np.abs(part), Loss.of(2 * U * reach + TINY, 4 * TINY * _total(reach)))
+            part, far = walk.pending[operand] + part, reach(self.values[operand])
+            walk.loss = walk.loss + Loss.of(2 * U * far + TINY, 4 * TINY * total(far)).at(
+                np.abs(part)
+            )
         walk.pending[operand] = part
 
 
-@dataclass(frozen=True)
-class Loss:
-    """What a step may lose: ``unit`` (batch, *shape) a unit of |coefficient|, ``under`` (batch,) a
-    row, whatever its coefficients."""
-
-    unit: FloatArray
-    under: FloatArray
-
-    @staticmethod
-    def of(unit: FloatArray, under: FloatArray) -> Loss:
-        """A coefficient so small that it reads as zero still weighs ``unit``: that is added."""
-        return Loss(unit, under + TINY * _total(unit))
-
-
-@dataclass(frozen=True)
-class _Lines:
-    """A relaxation's two lines as their middle and half their difference.
-
-    ``c+ lower + c- upper`` is ``c middle - |c| half``: fewer passes over the coefficients. The
-    rounding of middle and half is part of ``_relaxing_loss``.
-    """
-
-    slope: FloatArray
-    half_slope: FloatArray
-    offset: FloatArray
-    half_offset: FloatArray
-
-    @staticmethod
-    def of(lines: Relaxation) -> _Lines:
-        return _Lines(
-            0.5 * lines.lower_slope + 0.5 * lines.upper_slope,
-            0.5 * lines.upper_slope - 0.5 * lines.lower_slope,
-            0.5 * lines.lower_offset + 0.5 * lines.upper_offset,
-            0.5 * lines.upper_offset - 0.5 * lines.lower_offset,
-        )
-
-
-def _relaxing_loss(node: Node, relaxation: Relaxation, reach: FloatArray) -> Loss:
-    """Of one step through a relaxed node whose operand lies within +-reach."""
-    size = np.maximum(np.abs(relaxation.lower_offset), np.abs(relaxation.upper_offset))
-    steep = np.maximum(np.abs(relaxation.lower_slope), np.abs(relaxation.upper_slope))
-    unit = 2 * gamma(node.size + 2) * size + 16 * U * steep * reach + 8 * TINY * (1 + reach)
-    return Loss.of(unit, 16 * TINY * _total((1 + steep) * reach + size))
+def _step(node: Node, xs: Sequence[Interval], value: Interval) -> Step:
+    """The step back from a node with the given bounds, through operands with theirs."""
+    if node.op in AFFINE_OPS:
+        return Affine.of(node, xs)
+    if node.op in UNIVARIATE_OPS:
+        return Relaxed.of(node, relax(node, xs[0], default_slopes(node, *xs[0], np)), reach(xs[0]))
+    ends = [without_subnormals(*x) for x in xs]
+    if node.op in ("mul", "matmul"):
+        return Bilinear.of(node, ends)
+    if node.op == "normalize":
+        return Normalized.of(node, ends[0], value)
+    return Cut(value)
 
 
 @dataclass
@@ -334,20 +282,25 @@ class _Walk:
     offset: FloatArray
     loss: FloatArray
 
-    def shift(self, amount: FloatArray) -> None:
+    def shift(self, amount: FloatArray | float) -> None:
         self.offset = self.offset + amount
         self.loss = self.loss + 2 * U * np.abs(self.offset)
 
-    def lose(self, size: FloatArray, by: Loss) -> None:
-        """Books what a step loses for coefficients of this size."""
-        self.loss = self.loss + _rows(size, by.unit) + by.under[:, None]
+    def book(self, back: Back) -> None:
+        self.shift(back.shift)
+        self.loss = self.loss + back.lost
 
+    def sure(self) -> FloatArray:
+        """At most what offset less loss is exactly."""
+        lost = self.loss * (1 + 2.0**-20) + TINY * 2.0**40
+        found: FloatArray = np.nextafter(self.offset - lost, -np.inf)
+        return found
 
-def _rows(c: FloatArray, x: FloatArray) -> FloatArray:
-    """(batch, rows): inner products of (batch or 1, rows, *shape) with (batch or 1, *shape)."""
-    flat = c.reshape((*c.shape[:2], -1))
-    product: FloatArray = (flat @ x.reshape((x.shape[0], -1, 1)))[..., 0]
-    return product
+    def multiply(self, factor: Interval) -> None:
+        """The offset for the same row times a positive factor with these bounds, (batch, 1)."""
+        base = self.sure() - TINY
+        self.offset = down(base * np.where(base >= 0, factor[0], factor[1]))
+        self.loss = np.zeros_like(self.offset)
 
 
 def _signed_units(chosen: NDArray[np.int64], node: Node) -> FloatArray:
@@ -357,9 +310,3 @@ def _signed_units(chosen: NDArray[np.int64], node: Node) -> FloatArray:
     units[0, rows, chosen] = 1.0
     units[0, len(chosen) + rows, chosen] = -1.0
     return units.reshape((1, -1, *node.shape))
-
-
-def _total(x: FloatArray) -> FloatArray:
-    """(batch,): the sums of all entries of a non-negative (batch, *shape) array."""
-    total: FloatArray = x.reshape((x.shape[0], -1)).sum(axis=1)
-    return total

@@ -14,12 +14,17 @@ from numpy.typing import NDArray
 
 from absint.ir import Graph, Node
 from absint.ir.blocks import slots_of
-from absint.proofs.arithmetic import TINY, FloatArray, gamma, inflate, midpoint_radius
-from absint.proofs.transformers import affine, joint
-from absint.proofs.transformers.affine import AFFINE_OPS, Interval
+from absint.proofs.arithmetic import (
+    TINY,
+    FloatArray,
+    gamma,
+    inflate,
+    midpoint_radius,
+    without_subnormals,
+)
+from absint.proofs.transformers import forward
+from absint.proofs.transformers.affine import Interval
 from absint.proofs.transformers.attend import Attention, Entries
-from absint.proofs.transformers.joint import JOINT_OPS
-from absint.proofs.transformers.univariate import UNIVARIATE_OPS
 
 BoolArray = NDArray[np.bool_]
 
@@ -47,34 +52,7 @@ class Tables:
         if node.op == "input":
             ids = np.arange(self.tokens, dtype=np.float64)
             return ids, ids
-        return forward(node, [self.of(i) for i in node.inputs])
-
-
-def forward(node: Node, operands: Sequence[Interval]) -> Interval:
-    """The interval image of one node, from those of its operands.
-
-    Where an operand has no value in a batch entry, NaN, the node has none either.
-    """
-    with np.errstate(all="ignore"):
-        lower, upper = _image(node, operands)
-        known = ~np.logical_or.reduce([_undefined(x) for x in operands])
-        known = known.reshape((-1, *(1 for _ in node.shape)))
-        return np.where(known, lower, np.nan), np.where(known, upper, np.nan)
-
-
-def _image(node: Node, operands: Sequence[Interval]) -> Interval:
-    if node.op in AFFINE_OPS:
-        return affine.interval(node, operands)
-    if node.op in JOINT_OPS:
-        return joint.interval(node, operands)
-    return UNIVARIATE_OPS[node.op](node).image(operands[0])
-
-
-def _undefined(x: Interval) -> BoolArray:
-    """(batch,): whether an end is NaN somewhere."""
-    ends = [np.isnan(end.reshape((end.shape[0], -1))).any(axis=1) for end in x]
-    found: BoolArray = ends[0] | ends[1]
-    return found
+        return without_subnormals(*forward.interval(node, [self.of(i) for i in node.inputs]))
 
 
 class TokenSets:
@@ -124,9 +102,10 @@ class TokenSets:
         for position in set(node.inputs):
             slot = self.tables.slot(position)
             if slot is None:
-                known &= ~_undefined(values[position])
+                known &= ~forward.undefined(values[position])
             else:
-                known &= ~(self.sets[:, slot] & _undefined(self.tables.of(position))).any(axis=1)
+                unknown = forward.undefined(self.tables.of(position))
+                known &= ~(self.sets[:, slot] & unknown).any(axis=1)
         return known
 
     def _hull(self, table: Interval, slot: int) -> Interval:

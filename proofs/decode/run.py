@@ -16,7 +16,8 @@ from absint.ir import Graph
 from absint.problem.decode import DecodeProblem, PromptCell
 from absint.problem.promptset import members
 from absint.proofs.decode.state import State
-from absint.proofs.tokens import Tables, forward
+from absint.proofs.tokens import Tables
+from absint.proofs.transformers import forward
 from absint.proofs.transformers.affine import Interval
 
 IntArray = NDArray[np.int64]
@@ -39,6 +40,8 @@ class Runs:
             for node in stage
             for operand in graph.nodes[node].inputs
         }
+        for step, target in enumerate(self._targets):
+            self._last_use[target] = max(step, self._last_use.get(target, step))
         values = sum(graph.nodes[node].size for stage in self._stages for node in stage)
         self._batch = max(1, min(512, BATCH_VALUES // max(1, 2 * values)))
 
@@ -119,7 +122,7 @@ class Runs:
         for position in self._stages[step]:
             node = self._graph.nodes[position]
             operands = [self._value(i, tokens, values) for i in node.inputs]
-            values[position] = forward(node, operands)
+            values[position] = forward.interval(node, operands)
             for end in values[position]:
                 known &= ~np.isnan(end.reshape((len(known), -1))).any(axis=1)
         return self._value(self._targets[step], tokens, values)

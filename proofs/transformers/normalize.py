@@ -44,10 +44,7 @@ class _Spread:
 
 def interval(node: Node, x: Interval) -> Interval:
     """Bounds of each normalised entry, (batch, *shape)."""
-    shape, count = x[0].shape, _count(node)
-    ends = (x[0].reshape((-1, count)), x[1].reshape((-1, count)))
-    spread = _centred(ends) if node.integer("centered") else _plain(ends)
-    epsilon = node.number("epsilon")
+    shape, spread, epsilon = x[0].shape, _spread(node, x), node.number("epsilon")
     upper = _largest(spread.z[1], spread, epsilon)
     lower = -_largest(-spread.z[0], spread, epsilon)
     return lower.reshape(shape), upper.reshape(shape)
@@ -55,17 +52,35 @@ def interval(node: Node, x: Interval) -> Interval:
 
 def defined(node: Node, x: Interval) -> NDArray[np.bool_]:
     """(batch,): whether no denominator can be zero."""
-    batch, count = x[0].shape[0], _count(node)
+    batch = x[0].shape[0]
     if node.number("epsilon") > 0:
         return np.ones(batch, dtype=bool)
-    ends = (x[0].reshape((-1, count)), x[1].reshape((-1, count)))
-    spread = _centred(ends) if node.integer("centered") else _plain(ends)
-    positive: NDArray[np.bool_] = np.all(spread.total[0].reshape((batch, -1)) > 0, axis=1)
+    least = _spread(node, x).total[0]
+    positive: NDArray[np.bool_] = np.all(least.reshape((batch, -1)) > 0, axis=1)
     return positive
 
 
-def _count(node: Node) -> int:
+def divisor(node: Node, x: Interval) -> Interval:
+    """Bounds of what the entries are divided by, (batch, groups) of entries that share it."""
+    least, most = _spread(node, x).total
+    ends = _root(least, node, -1), _root(most, node, 1)
+    return ends[0].reshape((len(x[0]), -1)), ends[1].reshape((len(x[0]), -1))
+
+
+def _root(total: FloatArray, node: Node, side: int) -> FloatArray:
+    """``sqrt(total / n + epsilon)`` from below (side -1) or above (1)."""
+    mean = (total / together(node) + node.number("epsilon")) * (1 + side * _SLACK) + side * 2 * TINY
+    return np.sqrt(np.maximum(mean, 0.0)) * (1 + side * _SLACK)
+
+
+def together(node: Node) -> int:
+    """How many entries are normalised together."""
     return int(np.prod(node.shape[len(node.shape) - node.integer("axes") :]))
+
+
+def _spread(node: Node, x: Interval) -> _Spread:
+    ends = (x[0].reshape((-1, together(node))), x[1].reshape((-1, together(node))))
+    return _centred(ends) if node.integer("centered") else _plain(ends)
 
 
 def _plain(x: Interval) -> _Spread:

@@ -20,6 +20,7 @@ from absint.ir import OPS, Constant, Graph, GraphBuilder
 from absint.problem import Box, Cell, LinearConstraint, constraint
 from absint.proofs.bounds import Bounds, Boxes
 from absint.proofs.rows import float_rows
+from absint.proofs.transformers.steps import Relaxed
 
 FloatArray = NDArray[np.float64]
 
@@ -144,8 +145,9 @@ def test_never_above_the_exact_bound_of_the_same_relaxation(
         [Fraction(v) for v in lower],
         [Fraction(v) for v in upper],
         {
-            p: (exact.exactly(r.lower_slope[0]), exact.exactly(r.upper_slope[0]))
-            for p, r in bounds._relaxations.items()
+            p: (exact.exactly(s.lines.lower_slope[0]), exact.exactly(s.lines.upper_slope[0]))
+            for p, s in bounds.steps.items()
+            if isinstance(s, Relaxed)
         },
         {
             node.inputs[0]: tuple(exact.exactly(e[0]) for e in bounds.values[node.inputs[0]])  # type: ignore[misc]
