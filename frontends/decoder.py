@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from absint.frontends import models
+from absint.frontends.lowering.values import MalformedError, NotLoweredError
 from absint.frontends.models import Model
 from absint.frontends.onnx import OnnxModel, files
 from absint.frontends.onnx import load as load_onnx
 from absint.frontends.onnx.ports import declared
-from absint.frontends.onnx.values import MalformedError, NotLoweredError
 from absint.frontends.torch.source import is_torch
 from absint.ir.serialize import MAGIC
 from absint.problem.errors import InputError

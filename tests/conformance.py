@@ -16,9 +16,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from absint.frontends.lowering.values import MalformedError
 from absint.frontends.onnx.lower import lower
 from absint.frontends.onnx.registry import MAX_OPSET, MIN_OPSET, RULES
-from absint.frontends.onnx.values import MalformedError
 from absint.ir import evaluate
 
 FLOAT_KINDS = (TensorProto.FLOAT, TensorProto.DOUBLE)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from absint.frontends.onnx import Inspection, TensorInfo
+from absint.frontends.lowering.tensors import TensorInfo
+from absint.frontends.onnx import Inspection
 from absint.frontends.torch import TorchInspection
 from absint.report.document import dumps
 

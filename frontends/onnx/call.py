@@ -10,10 +10,8 @@ import numpy as np
 import onnx
 from onnx import defs, helper
 
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.names import printable
-from absint.frontends.onnx.scopes import Scope
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.values import (
     FLOATS,
     Array,
     Const,
@@ -23,6 +21,8 @@ from absint.frontends.onnx.values import (
     Var,
     require,
 )
+from absint.frontends.onnx.names import printable
+from absint.frontends.onnx.scopes import Scope
 
 A = onnx.AttributeProto
 

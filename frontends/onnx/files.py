@@ -19,9 +19,9 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError, Message
 
+from absint.frontends.lowering.values import MalformedError, NotLoweredError, require
 from absint.frontends.onnx.names import printable
 from absint.frontends.onnx.tensors import dtype_name
-from absint.frontends.onnx.values import MalformedError, NotLoweredError, require
 
 MAX_BYTES = (1 << 31) - 1
 """A model, with its external tensors: the largest message that protobuf can hold."""

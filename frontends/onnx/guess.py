@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 from onnx import checker, defs, helper, numpy_helper, shape_inference
 
+from absint.frontends.lowering.values import Const, NotLoweredError, Shape, Unknown, Value
 from absint.frontends.onnx import ports
 from absint.frontends.onnx.tensors import DTYPES
-from absint.frontends.onnx.values import Const, NotLoweredError, Shape, Unknown, Value
 
 _REFUSALS = (defs.SchemaError, checker.ValidationError, shape_inference.InferenceError)
 _NUMBERS = {name: number for number, name in DTYPES.items()}

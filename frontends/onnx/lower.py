@@ -9,13 +9,9 @@ from dataclasses import dataclass
 
 import onnx
 
-from absint.frontends.onnx import masks, ports
-from absint.frontends.onnx.call import Call, check_schema
-from absint.frontends.onnx.names import place, printable
-from absint.frontends.onnx.registry import HINTS, INTEGERS, MASKS, MAX_OPSET, MIN_OPSET, RULES
-from absint.frontends.onnx.scopes import FoundInsideError, Scope
-from absint.frontends.onnx.tensors import constant
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import masks
+from absint.frontends.lowering.places import BAD, at
+from absint.frontends.lowering.values import (
     FLOATS,
     Const,
     NotLoweredError,
@@ -24,7 +20,13 @@ from absint.frontends.onnx.values import (
     Var,
     require,
 )
-from absint.frontends.onnx.walk import BAD, Walk, at
+from absint.frontends.onnx import ports
+from absint.frontends.onnx.call import Call, check_schema
+from absint.frontends.onnx.names import place, printable
+from absint.frontends.onnx.registry import HINTS, INTEGERS, MASKS, MAX_OPSET, MIN_OPSET, RULES
+from absint.frontends.onnx.scopes import FoundInsideError, Scope
+from absint.frontends.onnx.tensors import constant
+from absint.frontends.onnx.walk import Walk
 from absint.ir import Graph
 from absint.problem.errors import Unsupported
 

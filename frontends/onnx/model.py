@@ -9,12 +9,13 @@ from pathlib import Path
 
 import onnx
 
+from absint.frontends.lowering.tensors import TensorInfo
+from absint.frontends.lowering.values import MalformedError, NotLoweredError
 from absint.frontends.onnx import files
 from absint.frontends.onnx.lower import Lowered, lower, opset_of
 from absint.frontends.onnx.names import printable
-from absint.frontends.onnx.ports import Extent, declared
+from absint.frontends.onnx.ports import declared
 from absint.frontends.onnx.tensors import DTYPES
-from absint.frontends.onnx.values import MalformedError, NotLoweredError
 from absint.ir import Graph
 from absint.problem.errors import InputError, Unsupported, UnsupportedError
 
@@ -34,15 +35,6 @@ class OnnxModel:
     digest: str
     proto_bytes: bytes
     free_batch: bool
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """A declared input or output: symbolic extents are given by name, an open rank by None."""
-
-    name: str
-    dtype: str
-    shape: tuple[Extent, ...] | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering.values import (
     FLOATS,
     Const,
     NotLoweredError,
@@ -14,6 +13,7 @@ from absint.frontends.onnx.values import (
     broadcast,
     require,
 )
+from absint.frontends.onnx.call import Call
 
 
 def relu(call: Call) -> Value:

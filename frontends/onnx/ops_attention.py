@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from absint.frontends.onnx import compose, enclosure, masks, ops_softmax
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.ops_arithmetic import plus, times
-from absint.frontends.onnx.ops_linear import product
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import compose, enclosure, masks
+from absint.frontends.lowering.arithmetic import plus, times
+from absint.frontends.lowering.linear import product
+from absint.frontends.lowering.values import (
     Const,
     NotLoweredError,
     Value,
@@ -19,6 +18,7 @@ from absint.frontends.onnx.values import (
     number,
     require,
 )
+from absint.frontends.onnx.call import Call
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def attention(call: Call) -> tuple[Value, ...]:
     heads = _heads(call, flat)
     scores = _scores(call, heads)
     causal = bool(call.integer("is_causal", 0))
-    shares = ops_softmax.last(call.emit, _biased(call, scores, heads.past, causal))
+    shares = masks.softmax(call.emit, _biased(call, scores, heads.past, causal))
     y = product(call.emit, shares, _repeated(call, heads.value, scores.shape[1]))
     if flat:
         y = call.emit.rearrange(

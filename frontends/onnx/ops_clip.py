@@ -7,9 +7,8 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx import compose, enclosure
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import compose, enclosure
+from absint.frontends.lowering.values import (
     FLOATS,
     Const,
     NotLoweredError,
@@ -19,6 +18,7 @@ from absint.frontends.onnx.values import (
     number,
     require,
 )
+from absint.frontends.onnx.call import Call
 
 
 def clip(call: Call) -> Value:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from absint.frontends.onnx import compose, masks, tokens
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import compose, masks, tokens
+from absint.frontends.lowering.values import (
     MASKING,
     Array,
     Const,
@@ -21,6 +20,7 @@ from absint.frontends.onnx.values import (
     number,
     require,
 )
+from absint.frontends.onnx.call import Call
 
 Rule = Callable[[Call], Value]
 

@@ -7,10 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.tensors import constant as read
-from absint.frontends.onnx.tensors import from_array
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering.tensors import from_array
+from absint.frontends.lowering.values import (
     FLOATS,
     MAX_ELEMENTS,
     Const,
@@ -21,6 +19,8 @@ from absint.frontends.onnx.values import (
     number,
     require,
 )
+from absint.frontends.onnx.call import Call
+from absint.frontends.onnx.tensors import constant as read
 
 
 def constant(call: Call) -> Value:

@@ -9,11 +9,8 @@ import numpy as np
 import onnx
 from onnx import defs, helper
 
-from absint.frontends.onnx import compose
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.ops_compare import exact
-from absint.frontends.onnx.tensors import DTYPES
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import compose
+from absint.frontends.lowering.values import (
     Const,
     NotLoweredError,
     Value,
@@ -22,6 +19,9 @@ from absint.frontends.onnx.values import (
     integers,
     require,
 )
+from absint.frontends.onnx.call import Call
+from absint.frontends.onnx.ops_compare import exact
+from absint.frontends.onnx.tensors import DTYPES
 
 MAX_TRIPS = 1 << 14
 

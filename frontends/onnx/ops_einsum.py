@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.linear import average, product
+from absint.frontends.lowering.values import Array, Shape, Value, broadcast, require
 from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.ops_linear import average, product
-from absint.frontends.onnx.values import Array, Shape, Value, broadcast, require
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,8 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx import compose
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.tensors import dtype_name
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import compose
+from absint.frontends.lowering.values import (
     Array,
     Const,
     NotLoweredError,
@@ -18,6 +16,8 @@ from absint.frontends.onnx.values import (
     check_size,
     require,
 )
+from absint.frontends.onnx.call import Call
+from absint.frontends.onnx.tensors import dtype_name
 
 
 def _indices(call: Call, index: int, extent: int | Array) -> Array:

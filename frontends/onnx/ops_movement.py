@@ -7,9 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from absint.frontends.onnx import tokens
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import tokens
+from absint.frontends.lowering.values import (
     Array,
     Const,
     MalformedError,
@@ -22,6 +21,7 @@ from absint.frontends.onnx.values import (
     check_size,
     require,
 )
+from absint.frontends.onnx.call import Call
 
 
 def _reshaped(call: Call, shape: Shape) -> Value:

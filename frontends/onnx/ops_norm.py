@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx import compose, enclosure, moments
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.ops_arithmetic import plus, times
-from absint.frontends.onnx.ops_linear import average
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import compose, enclosure, moments
+from absint.frontends.lowering.arithmetic import plus, times
+from absint.frontends.lowering.linear import average
+from absint.frontends.lowering.values import (
     Const,
     NotLoweredError,
     Shape,
@@ -21,6 +20,7 @@ from absint.frontends.onnx.values import (
     number,
     require,
 )
+from absint.frontends.onnx.call import Call
 
 
 def layer(call: Call) -> Value | tuple[Value, ...]:

@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering.values import (
     Array,
     Const,
     MalformedError,
@@ -18,6 +17,7 @@ from absint.frontends.onnx.values import (
     check_size,
     require,
 )
+from absint.frontends.onnx.call import Call
 
 
 def pad(call: Call) -> Value:

@@ -7,11 +7,9 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx import compose
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.ops_linear import average
-from absint.frontends.onnx.ops_window import Window, fits, output_extents, window
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import compose
+from absint.frontends.lowering.linear import average
+from absint.frontends.lowering.values import (
     FLOATS,
     Array,
     Const,
@@ -23,6 +21,8 @@ from absint.frontends.onnx.values import (
     check_size,
     require,
 )
+from absint.frontends.onnx.call import Call
+from absint.frontends.onnx.ops_window import Window, fits, output_extents, window
 from absint.ir import Constant
 
 

@@ -6,13 +6,11 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx import enclosure
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.ops_arithmetic import fold, plus, times
-from absint.frontends.onnx.ops_linear import product
-from absint.frontends.onnx.tensors import DTYPES
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import enclosure
+from absint.frontends.lowering.arithmetic import fold, plus, times
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.linear import product
+from absint.frontends.lowering.values import (
     FLOATS,
     Const,
     NotLoweredError,
@@ -22,6 +20,8 @@ from absint.frontends.onnx.values import (
     axis_of,
     require,
 )
+from absint.frontends.onnx.call import Call
+from absint.frontends.onnx.tensors import DTYPES
 
 GRIDS = ("int8", "uint8", "int16", "uint16")
 

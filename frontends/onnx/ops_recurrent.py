@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from absint.frontends.onnx import compose, elementary
+from absint.frontends.lowering import compose, elementary
+from absint.frontends.lowering.arithmetic import plus, times
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.linear import product
+from absint.frontends.lowering.values import Const, NotLoweredError, Value, Var, number, require
 from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.ops_arithmetic import plus, times
-from absint.frontends.onnx.ops_linear import product
-from absint.frontends.onnx.values import Const, NotLoweredError, Value, Var, number, require
 
 Activation = Callable[[Emitter, Value], Value]
 

@@ -8,13 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from absint.frontends.onnx import compose, elementary, enclosure
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.ops_arithmetic import plus, times
-from absint.frontends.onnx.ops_compare import reduced_axes
-from absint.frontends.onnx.ops_linear import average
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import compose, elementary, enclosure
+from absint.frontends.lowering.arithmetic import plus, times
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.linear import average
+from absint.frontends.lowering.values import (
     FLOATS,
     Const,
     NotLoweredError,
@@ -24,6 +22,8 @@ from absint.frontends.onnx.values import (
     number,
     require,
 )
+from absint.frontends.onnx.call import Call
+from absint.frontends.onnx.ops_compare import reduced_axes
 
 Rule = Callable[[Call], Value]
 Step = Callable[[Emitter, Value], Value]

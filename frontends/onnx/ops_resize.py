@@ -11,9 +11,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.ops_linear import product
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering.linear import product
+from absint.frontends.lowering.values import (
     Array,
     Const,
     NotLoweredError,
@@ -25,6 +24,7 @@ from absint.frontends.onnx.values import (
     check_size,
     require,
 )
+from absint.frontends.onnx.call import Call
 
 Number = Fraction
 

@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from absint.frontends.onnx import compose
+from absint.frontends.lowering import compose, masks
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.values import Array, Masked, NotLoweredError, Value, Var, axis_of
 from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.values import Array, Masked, NotLoweredError, Value, Var, axis_of
 from absint.ir import Constant
 
 Rule = Callable[[Emitter, Var], Var]
 
 
 def softmax(call: Call) -> Value:
-    return _on_axis(call, last)
+    return _on_axis(call, masks.softmax)
 
 
 def log_softmax(call: Call) -> Value:
@@ -41,16 +41,6 @@ def _on_axis(call: Call, rule: Rule) -> Value:
     turned = emit.rearrange(x, lambda a: np.moveaxis(a, axis, -1))
     assert isinstance(turned, Var)
     return emit.rearrange(rule(emit, turned), lambda a: np.moveaxis(a, -1, axis))
-
-
-def last(emit: Emitter, x: Var) -> Var:
-    """Softmax on the last axis, over the entries that the mask of ``x`` lets take part."""
-    if not isinstance(x, Masked) or bool(x.keep.all()):
-        return emit.add("softmax", [Var(x.node, x.shape, x.dtype)])
-    if not x.keep.any(axis=-1).all():
-        raise NotLoweredError("a softmax over a row in which everything is masked")
-    mask = Constant(x.keep.astype(np.int64))
-    return emit.add("softmax", [Var(x.node, x.shape, x.dtype)], consts={"mask": mask})
 
 
 MAX_PAIRS = 1 << 16

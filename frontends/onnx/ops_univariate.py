@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from absint.frontends.onnx import compose, elementary, enclosure, gated
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.ops_arithmetic import times
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import compose, elementary, enclosure, gated
+from absint.frontends.lowering.arithmetic import times
+from absint.frontends.lowering.compose import raised
+from absint.frontends.lowering.values import (
     FLOATS,
     Array,
     Const,
@@ -21,6 +20,7 @@ from absint.frontends.onnx.values import (
     number,
     require,
 )
+from absint.frontends.onnx.call import Call
 
 Rule = Callable[[Call], Value]
 
@@ -145,19 +145,6 @@ def power(call: Call) -> Value:
     rate = times(call.emit, y, elementary.image("log", x))
     assert isinstance(rate, Var)
     return call.emit.add("exp", [rate])
-
-
-def raised(emit: Emitter, x: Var, exponent: float) -> Var:
-    """``x ** exponent`` for integers and halves; the base of a half must not be negative."""
-    if exponent < 0:
-        return compose.reciprocal(emit, raised(emit, x, -exponent))
-    if exponent == 0:
-        return emit.scale(x, number(0.0, x.dtype), number(1.0, x.dtype))
-    if exponent == int(exponent):
-        return x if exponent == 1 else compose.power(emit, x, int(exponent))
-    if exponent * 2 == int(exponent * 2):
-        return raised(emit, compose.square_root(emit, x), exponent * 2)
-    raise NotLoweredError(f"the power {exponent}", "integers and multiples of 1/2 are")
 
 
 def _folded(x: Const, y: Const) -> Const:

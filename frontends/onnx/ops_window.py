@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from absint.frontends.onnx import enclosure
-from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import enclosure
+from absint.frontends.lowering.values import (
     Const,
     MalformedError,
     NotLoweredError,
@@ -18,6 +17,7 @@ from absint.frontends.onnx.values import (
     number,
     require,
 )
+from absint.frontends.onnx.call import Call
 from absint.ir import Constant
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import onnx
 
-from absint.frontends.onnx.names import printable
-from absint.frontends.onnx.tensors import dtype_name
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering.tensors import Extent
+from absint.frontends.lowering.values import (
     MalformedError,
     NotLoweredError,
     Shape,
@@ -17,9 +16,8 @@ from absint.frontends.onnx.values import (
     check_size,
     require,
 )
-
-Extent = int | str
-"""A dimension: its size, or its symbol (empty where it has none)."""
+from absint.frontends.onnx.names import printable
+from absint.frontends.onnx.tensors import dtype_name
 
 
 @dataclass(frozen=True)

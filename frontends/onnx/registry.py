@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from absint.frontends.lowering.values import Value
 from absint.frontends.onnx import (
     ops_activation,
     ops_arithmetic,
@@ -34,7 +35,6 @@ from absint.frontends.onnx import (
     ops_window,
 )
 from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.values import Value
 
 Rule = Callable[[Call], Value | tuple[Value, ...]]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import onnx
 
+from absint.frontends.lowering.values import NotLoweredError, Unknown, Value, require
 from absint.frontends.onnx.names import place
 from absint.frontends.onnx.tensors import constant
-from absint.frontends.onnx.values import NotLoweredError, Unknown, Value, require
 from absint.frontends.onnx.walk import Walk
 
 Step = Callable[[Walk, onnx.NodeProto, str], None]

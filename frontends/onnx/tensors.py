@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from absint.frontends.onnx.values import Const, NotLoweredError, check_size, require
+from absint.frontends.lowering.tensors import from_array
+from absint.frontends.lowering.values import Const, NotLoweredError, check_size, require
 
 T = onnx.TensorProto
 
@@ -56,23 +56,3 @@ def constant(tensor: onnx.TensorProto) -> Const:
         require(False, f"the data does not fit a {dtype} tensor of shape {shape}")
         raise AssertionError from error
     return from_array(array, dtype)
-
-
-def from_array(array: np.ndarray[Any, Any], dtype: str) -> Const:
-    """An exact constant, which may hold -inf: masks do.
-
-    Raises MalformedError for NaN, +inf and integers beyond int64.
-    """
-    if array.dtype.kind == "f":
-        with np.errstate(invalid="ignore"):
-            exact = array.astype(np.float64)
-        require(bool((exact < np.inf).all()), "the tensor holds NaN or infinity")
-        stored = np.ascontiguousarray(array).view(f"u{array.itemsize}")
-        kept = (exact != 0) == (stored << stored.dtype.type(1) != 0)
-        require(bool(kept.all()), "this process takes subnormal numbers for zero")
-        return Const(exact, dtype)
-    if array.dtype.kind == "b":
-        return Const(array.astype(np.bool_), dtype)
-    top = int(array.max(initial=0))
-    require(top < 1 << 63, f"the integer {top} does not fit 64 bits with a sign")
-    return Const(array.astype(np.int64), dtype)

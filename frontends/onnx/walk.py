@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import ChainMap, Counter
-from collections.abc import Iterable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 
 import onnx
 
-from absint.frontends.onnx import guess, ports
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.names import printable
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.values import (
     MAX_TOTAL,
-    MalformedError,
     NotLoweredError,
     Shape,
     Unknown,
@@ -23,22 +19,9 @@ from absint.frontends.onnx.values import (
     Var,
     require,
 )
-from absint.ir import ShapeError
+from absint.frontends.onnx import guess, ports
+from absint.frontends.onnx.names import printable
 from absint.problem.errors import Unsupported
-
-BAD = (MalformedError, ShapeError, ValueError, IndexError, OverflowError)
-"""What a rule, or the code that it calls, raises on a model that is not valid."""
-
-
-@contextmanager
-def at(where: str) -> Iterator[None]:
-    """Adds the place to the errors of a model that is not valid."""
-    try:
-        yield
-    except BAD as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise MalformedError(f"{where}: {text}") from error
-
 
 MAX_VALUES = 1 << 20
 """How many tensors the nodes may give, those of loops counted every time."""

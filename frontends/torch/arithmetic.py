@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx import compose, enclosure, masks, moments
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.ops_arithmetic import fold, plus, times
-from absint.frontends.onnx.ops_linear import average
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import compose, enclosure, masks, moments
+from absint.frontends.lowering.arithmetic import fold, plus, times
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.linear import average
+from absint.frontends.lowering.values import (
     FLOATS,
     MASKING,
     Array,

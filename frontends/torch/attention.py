@@ -6,13 +6,12 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx import masks
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.moments import normalize
-from absint.frontends.onnx.ops_arithmetic import plus, times
-from absint.frontends.onnx.ops_linear import product
-from absint.frontends.onnx.ops_softmax import last
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import masks
+from absint.frontends.lowering.arithmetic import plus, times
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.linear import product
+from absint.frontends.lowering.moments import normalize
+from absint.frontends.lowering.values import (
     Array,
     Const,
     NotLoweredError,
@@ -34,7 +33,7 @@ def softmax(call: Call) -> Value:
         raise NotLoweredError("the softmax of a constant")
     turned = swap(call.emit, x, axis, -1)
     assert isinstance(turned, Var)
-    return swap(call.emit, last(call.emit, turned), axis, -1)
+    return swap(call.emit, masks.softmax(call.emit, turned), axis, -1)
 
 
 def attention(call: Call) -> Value:
@@ -49,7 +48,7 @@ def attention(call: Call) -> Value:
     scores = times(emit, product(emit, q, swap(emit, k)), number(scale, q.dtype))
     if isinstance(scores, Const):
         raise NotLoweredError("attention with constant scores")
-    return product(emit, last(emit, _masked(call, scores)), v)
+    return product(emit, masks.softmax(emit, _masked(call, scores)), v)
 
 
 def _shared(emit: Emitter, x: Value, q: Value) -> Value:

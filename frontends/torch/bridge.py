@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
+from absint.frontends.lowering.values import NotLoweredError, Value, integers
 from absint.frontends.onnx.call import Call as OnnxCall
 from absint.frontends.onnx.registry import RULES
-from absint.frontends.onnx.values import NotLoweredError, Value, integers
 from absint.frontends.torch.call import Call, Rule
 
 OPSET = 20

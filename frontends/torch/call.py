@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from absint.frontends.onnx import masks
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import masks
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.values import (
     FLOATS,
     Const,
     NotLoweredError,

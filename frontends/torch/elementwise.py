@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx import compose, elementary, enclosure, gated
-from absint.frontends.onnx.ops_arithmetic import times
-from absint.frontends.onnx.ops_univariate import raised
-from absint.frontends.onnx.values import Const, NotLoweredError, Value, Var, number, require
+from absint.frontends.lowering import compose, elementary, enclosure, gated
+from absint.frontends.lowering.arithmetic import times
+from absint.frontends.lowering.compose import raised
+from absint.frontends.lowering.values import Const, NotLoweredError, Value, Var, number, require
 from absint.frontends.torch.arithmetic import operand
 from absint.frontends.torch.call import Call, Rule, unmasked
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from absint.frontends.onnx.ops_arithmetic import plus, times
-from absint.frontends.onnx.ops_linear import product
-from absint.frontends.onnx.values import Value, number
+from absint.frontends.lowering.arithmetic import plus, times
+from absint.frontends.lowering.linear import product
+from absint.frontends.lowering.values import Value, number
 from absint.frontends.torch.call import Call, Rule
 from absint.frontends.torch.movement import swap
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.masks import unmasked
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.masks import unmasked
+from absint.frontends.lowering.places import BAD, at
+from absint.frontends.lowering.values import (
     FLOATS,
     MAX_TOTAL,
     Const,
@@ -21,7 +22,6 @@ from absint.frontends.onnx.values import (
     Var,
     require,
 )
-from absint.frontends.onnx.walk import BAD, at
 from absint.frontends.torch.call import Call
 from absint.frontends.torch.registry import HINTS, IGNORED, RULES, rule_on_constants
 from absint.frontends.torch.tensors import constant, dtype_name

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from absint.frontends.onnx.model import TensorInfo
-from absint.frontends.onnx.values import MalformedError
+from absint.frontends.lowering.tensors import TensorInfo
+from absint.frontends.lowering.values import MalformedError
 from absint.frontends.torch.export import export
 from absint.frontends.torch.lower import lower
 from absint.frontends.torch.source import Source, from_module, from_place

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.values import (
     Array,
     Const,
     Masked,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from absint.frontends.onnx.values import Array, Const, NotLoweredError, Value, require
+from absint.frontends.lowering.values import Array, Const, NotLoweredError, Value, require
 from absint.frontends.torch.bridge import onnx
 from absint.frontends.torch.call import Call, Rule
 from absint.frontends.torch.movement import join, reshape, swap

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from absint.frontends.onnx.tensors import from_array
-from absint.frontends.onnx.values import FLOATS, Array, Const, NotLoweredError, require
+from absint.frontends.lowering.tensors import from_array
+from absint.frontends.lowering.values import FLOATS, Array, Const, NotLoweredError, require
 
 DTYPES = (*FLOATS, "int8", "int16", "int32", "int64", "uint8", "bool")
 """The element types that tensors may have, by their common names in numpy and PyTorch."""

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx import enclosure
-from absint.frontends.onnx.ops_linear import average, product
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering import enclosure
+from absint.frontends.lowering.linear import average, product
+from absint.frontends.lowering.values import (
     Array,
     Const,
     NotLoweredError,

@@ -20,6 +20,7 @@ FOLDERS = {
     "absint.proofs": ROOT / "proofs",
 }
 CORE = frozenset({"absint.ir", "absint.problem"})
+LOWERING = CORE | {"absint.frontends.lowering"}
 ANY = frozenset({"*"})
 
 
@@ -45,7 +46,15 @@ RULES = {
     "absint.domains.lirpa": rule(CORE | {"absint.domains"}, "numpy torch auto_LiRPA"),
     "absint.domains.smt": rule(CORE | {"absint.domains"}, "numpy z3"),
     "absint.frontends": rule(
-        CORE, "numpy onnx google yaml jsonschema", "flint onnxruntime tokenizers torch"
+        LOWERING | {"absint.frontends.onnx", "absint.frontends.torch"},
+        "numpy onnx google yaml jsonschema",
+        "onnxruntime tokenizers torch",
+    ),
+    "absint.frontends.lowering": rule(CORE, "numpy", "flint"),
+    "absint.frontends.onnx": rule(LOWERING, "numpy onnx google"),
+    "absint.frontends.torch": rule(LOWERING | {"absint.frontends.torch.bridge"}, "numpy", "torch"),
+    "absint.frontends.torch.bridge": rule(
+        LOWERING | {"absint.frontends.onnx", "absint.frontends.torch"}, "numpy onnx"
     ),
     "absint.ir": rule(frozenset(), "numpy", "networkx"),
     "absint.problem": rule(frozenset(), "numpy"),
@@ -131,6 +140,16 @@ def may_use(part: str, other: str) -> bool:
     return other == part or other in RULES[part].parts or "*" in RULES[part].parts
 
 
+def reached(part: str) -> set[str]:
+    """The parts that loading ``part`` may load: itself, what it may use, what these may use."""
+    found: set[str] = set()
+    todo = {part}
+    while todo:
+        found |= todo
+        todo = {p for name in todo for p in RULES[name].parts & RULES.keys()} - found
+    return found
+
+
 def part_of_name(name: str) -> str:
     """The part that ``from module import name`` loads, where name may be a module or not."""
     return part_of(name if name in MODULES else name.rpartition(".")[0])
@@ -155,6 +174,9 @@ def test_a_module_imports_only_what_its_part_may(module: str) -> None:
         ("absint.domains.x", "import torch"),
         ("absint.domains.x", "from absint.proofs.arithmetic import up"),
         ("absint.frontends.x", "from absint.search import search"),
+        ("absint.frontends.lowering.x", "import onnx"),
+        ("absint.frontends.torch.x", "from absint.frontends.onnx import load"),
+        ("absint.frontends.onnx.x", "def f():\n    import torch"),
         ("absint.ir.x", "from absint.problem import Problem"),
         ("absint.ir.x", "import networkx"),
         ("absint.problem.x", "try:\n    import flint\nexcept ImportError:\n    pass"),
@@ -198,10 +220,10 @@ def test_a_part_loads_only_what_it_may(part: str) -> None:
     memory = loaded(members)
     libraries = LIBRARIES & {name.split(".")[0] for name in memory}
     ours = {part_of(name) for name in memory if name in MODULES and name != "absint"}
-    allowed = {part, *RULES[part].parts, *(p for p in PARTS if part.startswith(p + "."))}
-    transitive = {e for p in allowed & RULES.keys() for e in RULES[p].eager}
-    assert libraries <= transitive
-    assert ours <= allowed
+    allowed = reached(part)
+    assert libraries <= {library for p in allowed for library in RULES[p].eager}
+    packages = {p for p in PARTS for name in allowed if name.startswith(p + ".")}
+    assert ours <= allowed | packages
 
 
 def test_the_package_alone_loads_nothing() -> None:

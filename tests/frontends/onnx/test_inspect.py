@@ -7,7 +7,8 @@ from pathlib import Path
 from onnx import helper
 from onnxmodels import model, saved, whole
 
-from absint.frontends.onnx import TensorInfo, inspect, load
+from absint.frontends.lowering.tensors import TensorInfo
+from absint.frontends.onnx import inspect, load
 
 
 def test_a_model_that_lowers(tmp_path: Path) -> None:

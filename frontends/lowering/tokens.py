@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from absint.frontends.onnx import compose
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.values import Const, NotLoweredError, Value, Var, require
+from absint.frontends.lowering import compose
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.values import Const, NotLoweredError, Value, Var, require
 
 
 def embedding(emit: Emitter, table: Value, ids: Var, axis: int) -> Value:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from absint.frontends.onnx.emit import Emitter, Moment
-from absint.frontends.onnx.values import Const, Value, Var
+from absint.frontends.lowering.emit import Emitter, Moment
+from absint.frontends.lowering.values import Const, Value, Var
 
 Kind = Literal["mean", "centred", "square", "variance", "root", "inverse"]
 

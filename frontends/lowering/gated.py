@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from absint.frontends.onnx import enclosure
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.values import Const, Var, number
+from absint.frontends.lowering import enclosure
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.values import Const, Var, number
 
 
 def gated(emit: Emitter, x: Var, y: Var) -> Var | None:

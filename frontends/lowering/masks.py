@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.values import (
     MASKING,
     Array,
     Const,
@@ -19,6 +19,7 @@ from absint.frontends.onnx.values import (
     Value,
     Var,
 )
+from absint.ir import Constant
 
 
 def add(emit: Emitter, x: Var, bias: Const, fuse: bool = False) -> Var:
@@ -55,3 +56,13 @@ def unmasked(value: Value | None) -> Value | None:
     if value.plain is None:
         raise NotLoweredError("an operand with entries of -inf", "only a softmax may read them")
     return value.plain
+
+
+def softmax(emit: Emitter, x: Var) -> Var:
+    """Softmax on the last axis, over the entries that the mask of ``x`` lets take part."""
+    if not isinstance(x, Masked) or bool(x.keep.all()):
+        return emit.add("softmax", [Var(x.node, x.shape, x.dtype)])
+    if not x.keep.any(axis=-1).all():
+        raise NotLoweredError("a softmax over a row in which everything is masked")
+    mask = Constant(x.keep.astype(np.int64))
+    return emit.add("softmax", [Var(x.node, x.shape, x.dtype)], consts={"mask": mask})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering.values import (
     Array,
     Const,
     MalformedError,
@@ -42,7 +42,7 @@ class Moment:
 
 @dataclass
 class Emitter:
-    """A graph builder for lowering rules. ``name`` is that of the ONNX node being lowered."""
+    """A graph builder for lowering rules. ``name`` is that of the node being lowered."""
 
     builder: GraphBuilder = field(default_factory=GraphBuilder)
     name: str = ""

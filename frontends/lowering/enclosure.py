@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.frontends.onnx.values import (
+from absint.frontends.lowering.values import (
     Array,
     Const,
     FloatArray,

@@ -6,9 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from absint.frontends.onnx import gated, moments
-from absint.frontends.onnx.emit import Emitter
-from absint.frontends.onnx.values import Array, Const, Shape, Value, Var, broadcast
+from absint.frontends.lowering import gated, moments
+from absint.frontends.lowering.emit import Emitter
+from absint.frontends.lowering.values import (
+    Array,
+    Const,
+    NotLoweredError,
+    Shape,
+    Value,
+    Var,
+    broadcast,
+    number,
+)
 
 
 def product(emit: Emitter, a: Var, b: Var) -> Var:
@@ -132,3 +141,16 @@ def _typed(value: Const, sources: Sequence[Value]) -> Const:
     if len(kinds) == 1 and np.dtype(np.float64) not in kinds:
         return Const(value.value.astype(kinds.pop()), value.dtype)
     return value
+
+
+def raised(emit: Emitter, x: Var, exponent: float) -> Var:
+    """``x ** exponent`` for integers and halves; the base of a half must not be negative."""
+    if exponent < 0:
+        return reciprocal(emit, raised(emit, x, -exponent))
+    if exponent == 0:
+        return emit.scale(x, number(0.0, x.dtype), number(1.0, x.dtype))
+    if exponent == int(exponent):
+        return x if exponent == 1 else power(emit, x, int(exponent))
+    if exponent * 2 == int(exponent * 2):
+        return raised(emit, square_root(emit, x), exponent * 2)
+    raise NotLoweredError(f"the power {exponent}", "integers and multiples of 1/2 are")

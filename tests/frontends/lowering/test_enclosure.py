@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from absint.frontends.onnx import enclosure
-from absint.frontends.onnx.values import Const, MalformedError
+from absint.frontends.lowering import enclosure
+from absint.frontends.lowering.values import Const, MalformedError
 
 Binary = Callable[[Const, Const], Const]
 Exact = Callable[[Fraction, Fraction], Fraction]

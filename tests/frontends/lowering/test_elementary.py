@@ -10,8 +10,8 @@ from flint import arb, ctx
 from onnx import helper
 from onnxmodels import agree, model, ops, real
 
-from absint.frontends.onnx.elementary import image
-from absint.frontends.onnx.values import Const, MalformedError
+from absint.frontends.lowering.elementary import image
+from absint.frontends.lowering.values import Const, MalformedError
 
 FUNCTIONS = ["exp", "log", "sin", "cos", "tanh", "erf", "sigmoid"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from absint.frontends.onnx.values import FLOATS, Const, NotLoweredError, require
+from absint.frontends.lowering.values import FLOATS, Const, NotLoweredError, require
 
 MAX_IMAGES = 1 << 20
 """How many entries are worth it."""

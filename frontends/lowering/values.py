@@ -26,7 +26,7 @@ class MalformedError(ValueError):
 
 
 class NotLoweredError(Exception):
-    """What stands here is valid ONNX, but not supported."""
+    """What stands here is valid in the model, but not supported."""
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)

@@ -1,0 +1,1 @@
+"""What lowering to the core IR needs, whatever the model was written in."""
