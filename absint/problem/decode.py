@@ -104,8 +104,8 @@ class DecodeProblem:
     semantics: Semantics = field(default_factory=Semantics)
 
     def __post_init__(self) -> None:
-        if not self.cells or self.steps < 1:
-            raise ProblemError(f"{self.name}: the region is empty, or there is no step")
+        if not self.vocabulary or not self.cells or self.steps < 1:
+            raise ProblemError(f"{self.name}: no token, an empty region, or no step")
         size = len(self.vocabulary)
         sets = [slot for cell in self.cells for slot in cell.slots]
         sets += [self.stop, *(step for step in self.allowed if step is not None)]

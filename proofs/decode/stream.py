@@ -118,8 +118,11 @@ _NOTHING = State((), 0, (), (), False)
 class Reader:
     """Reads a proof. Raises CertificateError where it is not well-formed."""
 
-    def __init__(self, data: bytes, vocabulary: int, readers: int, writers: int) -> None:
-        self._data, self._cursor = data, 0
+    def __init__(
+        self, data: bytes, vocabulary: int, readers: int, writers: int, longest: int
+    ) -> None:
+        """For a problem whose texts have up to ``longest`` tokens."""
+        self._data, self._cursor, self._longest = data, 0, longest
         width, count = (vocabulary + 7) // 8, self._number()
         if count * width > len(data):
             raise CertificateError("a proof ends inside its sets of tokens")
@@ -152,18 +155,24 @@ class Reader:
 
     def _state(self, before: State, readers: int, writers: int) -> State:
         size, changes = self._number(), self._number()
+        if size > self._longest:
+            raise CertificateError("a shared state has more slots than its problem")
         if size > len(before.sets) + changes:
             raise CertificateError("a slot of a shared state has no set")
         sets = [*before.sets[:size], *[0] * (size - len(before.sets))]
+        last = -1
         for _ in range(changes):
             slot, mask = self._number(), self._set()
-            if slot >= size:
-                raise CertificateError("a shared state has a set for a slot that does not exist")
-            sets[slot] = mask
+            if not last < slot < size:
+                raise CertificateError("a shared state's sets are not those of slots in order")
+            sets[slot], last = mask, slot
         read = self._number()
         prompt = tuple(self._number() for _ in range(readers))
         output = tuple(self._number() for _ in range(writers))
-        return State(tuple(sets), read, prompt, output, self._number() == 1)
+        ended = self._number()
+        if ended > 1:
+            raise CertificateError("a shared state has ended, or not: 1 or 0")
+        return State(tuple(sets), read, prompt, output, ended == 1)
 
     def _step(self) -> Step:
         if self._cursor >= len(self._data):

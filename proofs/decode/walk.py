@@ -45,7 +45,8 @@ class Walk:
     ) -> None:
         self.rules = Rules(problem, cell, outlook)
         readers, writers = (len(problem.machines_of(text)) for text in ("prompt", "output"))
-        self._reader = Reader(data, len(problem.vocabulary), readers, writers)
+        longest = len(cell.slots) + problem.steps
+        self._reader = Reader(data, len(problem.vocabulary), readers, writers, longest)
         self.shared = self._reader.shared
         if not all(self.rules.valid(state) for state in self.shared):
             raise CertificateError("a shared state does not fit the problem")
@@ -69,6 +70,8 @@ class Walk:
         if step.rule is Rule.READ:
             return [self.rules.read(state)]
         if step.rule is Rule.CASES:
+            if len(set(step.beaters)) < len(step.beaters):
+                raise CertificateError("a token is said twice to beat the others")
             return self.rules.cases(state, step.tokens)
         if step.rule is Rule.GOTO:
             # Tree i + 1 proves shared state i: the goal's own tree must come after this one.
