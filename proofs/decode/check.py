@@ -153,6 +153,8 @@ class StepBounds:
         self.problem, self.prompt = problem, prompt
         self._size = len(problem.vocabulary)
         self._check(graph)
+        if len(graph.inputs) != prompt + problem.steps - 1:
+            raise CertificateError(f"the graph does not read prompts of {prompt} tokens")
         self._graphs = [replace(graph, outputs=(port,)) for port in graph.outputs]
         self._tables = Tables(graph, self._size)
         for step, view in enumerate(self._graphs):
@@ -247,11 +249,14 @@ class Margins:
         self._size = graph.output_size
         self._bounds = Bounds(graph, TokenSets(tables, sets, graph.outputs[0].node))
 
-    def least(self, rows: FloatArray) -> FloatArray:
-        """Lower bounds (states, rows) of linear functions (states or 1, rows, tokens) of logits."""
+    def least(self, rows: FloatArray, signs: bool = False) -> FloatArray:
+        """Lower bounds (states, rows) of linear functions (states or 1, rows, tokens) of logits.
+
+        With ``signs`` of these times positive numbers: for questions of sign alone.
+        """
         none = np.zeros((1, rows.shape[1], 0))
         zeros = np.zeros((1, rows.shape[1]))
-        return self._bounds.minimum(Rows(none, none, rows, np.zeros_like(rows), zeros))
+        return self._bounds.minimum(Rows(none, none, rows, np.zeros_like(rows), zeros), signs)
 
     def losers(
         self,
@@ -271,7 +276,7 @@ class Margins:
             rows[state, index, beater] += 1.0
             rows[state, index, tokens] -= 1.0
         shared = bool((rows == rows[:1]).all())
-        margin = self.least(rows[:1] if shared else rows)
+        margin = self.least(rows[:1] if shared else rows, signs=True)
         return [
             {
                 token
