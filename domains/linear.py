@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from absint.domains.arrays import Array, Arrays
 from absint.domains.bilinear import Bilinear
 from absint.domains.interval import Interval
+from absint.domains.normalize import Chord
 from absint.domains.relaxation import Relaxation
 from absint.ir import OPS, Graph
 
@@ -30,7 +31,7 @@ class Cut:
         return Cut((x[0] + x[1]) / 2, (x[1] - x[0]) / 2)
 
 
-Rule = Relaxation | Bilinear | Cut
+Rule = Relaxation | Bilinear | Chord | Cut
 """What replaces a nonlinear node in a backward pass."""
 
 
@@ -99,7 +100,7 @@ def backward(
 
 def _through(c: Array, rule: Rule, arrays: Arrays) -> tuple[list[Array], Array]:
     """Coefficients before a nonlinear node (none before a cut); what it adds to the offset."""
-    if isinstance(rule, Bilinear):
+    if isinstance(rule, Bilinear | Chord):
         return rule.backward(c, arrays)
     if isinstance(rule, Cut):
         return [], _rows(c, rule.middle) - _rows(arrays.xp.abs(c), rule.radius)

@@ -1,4 +1,4 @@
-"""Interval images of normalisation by the root of the mean square (unsound in rounding)."""
+"""Normalisation by the root of the mean square: images and chords (unsound in rounding)."""
 
 from __future__ import annotations
 
@@ -30,18 +30,78 @@ class _Spread:
 
 def normalize(node: Node, x: Interval, arrays: Arrays) -> Interval:
     """Bounds of each normalised entry, (batch, *shape); NaN where it may divide by zero."""
-    shape, count = x[0].shape, 1
-    for size in node.shape[len(node.shape) - node.integer("axes") :]:
-        count *= size
-    ends = (x[0].reshape((-1, count)), x[1].reshape((-1, count)))
-    spread = _centred(ends, arrays) if node.integer("centered") else _plain(ends, arrays)
-    epsilon = node.number("epsilon")
+    shape, spread, epsilon = x[0].shape, _spread(node, x, arrays), node.number("epsilon")
     upper = _largest(spread.z[1], spread, epsilon, arrays)
     lower = -_largest(-spread.z[0], spread, epsilon, arrays)
     if epsilon == 0:
         known = spread.total[0] > 0
         lower, upper = (arrays.xp.where(known, end, math.nan) for end in (lower, upper))
     return lower.reshape(shape), upper.reshape(shape)
+
+
+@dataclass(frozen=True)
+class Chord:
+    """The relaxation of one node: a factor with known bounds times a linear map, group by group.
+
+    ``x`` and ``value`` are the bounds of the operand and of the node, (batch, groups, entries);
+    ``factor`` is (batch, groups). See the checker's rule (docs/rigor.md).
+    """
+
+    node: Node
+    x: Interval
+    value: Interval
+    factor: Interval
+
+    @staticmethod
+    def of(node: Node, x: Interval, value: Interval, arrays: Arrays) -> Chord:
+        """Over the operand's bounds (batch, *shape)."""
+        shape = (x[0].shape[0], -1, _together(node))
+        ends = [end.reshape(shape) for end in (*x, *value)]
+        least, most = _spread(node, x, arrays).total
+        small, large = (
+            1 / arrays.xp.sqrt(total.reshape(shape[:2]) / shape[2] + node.number("epsilon"))
+            for total in (most, least)
+        )
+        return Chord(node, (ends[0], ends[1]), (ends[2], ends[3]), (small, large))
+
+    def backward(self, c: Array, arrays: Arrays) -> tuple[list[Array], Array]:
+        """Coefficients (batch, rows, *shape) before the node; what they add to the offset.
+
+        ``c`` is (batch or 1, rows, *shape); the sum bounds ``c . y`` from below.
+        """
+        xp = arrays.xp
+        c = c.reshape((*c.shape[:2], -1, self.x[0].shape[2]))
+        w = c - xp.mean(c, axis=3, keepdims=True) if self.node.integer("centered") else c
+        (low, high), (least, most) = _range(w, self.x, arrays), _range(c, self.value, arrays)
+        small, large = (end[:, None] for end in self.factor)
+        ends = xp.where(low >= 0, small, large) * low, xp.where(high >= 0, small, large) * high
+        span = xp.where(high > low, high - low, 1.0)
+        slope = xp.where(high > low, (ends[1] - ends[0]) / span, small)
+        bow = xp.where((low < 0) & (high > 0), -2 * low * high / span, 0.0)
+        gap = (large - small) * xp.maximum(bow, xp.abs(low + high) / 2)
+        linear = gap <= most - least
+        offset = xp.where(linear, ends[0] - slope * low, least)
+        slope = xp.where(linear, slope, 0.0)
+        part = slope[..., None] * w
+        return [part.reshape((*part.shape[:2], *self.node.shape))], xp.sum(offset, axis=2)
+
+
+def _range(c: Array, x: Interval, arrays: Arrays) -> Interval:
+    """Bounds (batch, rows, groups) of ``c . x`` in each group."""
+    xp = arrays.xp
+    middle, radius = ((x[0] + x[1])[:, None] / 2, (x[1] - x[0])[:, None] / 2)
+    centre, spread = xp.sum(c * middle, axis=3), xp.sum(xp.abs(c) * radius, axis=3)
+    return centre - spread, centre + spread
+
+
+def _together(node: Node) -> int:
+    """How many entries are normalised together."""
+    return math.prod(node.shape[len(node.shape) - node.integer("axes") :])
+
+
+def _spread(node: Node, x: Interval, arrays: Arrays) -> _Spread:
+    ends = (x[0].reshape((-1, _together(node))), x[1].reshape((-1, _together(node))))
+    return _centred(ends, arrays) if node.integer("centered") else _plain(ends, arrays)
 
 
 def _plain(x: Interval, arrays: Arrays) -> _Spread:

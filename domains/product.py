@@ -19,6 +19,7 @@ from absint.domains.bilinear import bilinear
 from absint.domains.influence import MAX_ELEMENTS, Origins, influence, no_shares, shares
 from absint.domains.interval import Interval
 from absint.domains.linear import Cut, Rule, backward
+from absint.domains.normalize import Chord
 from absint.domains.relaxation import relax
 from absint.ir import OPS, Graph, Node, PiecewiseLinear
 
@@ -126,7 +127,7 @@ class _Propagation:
         self.bounds.append(interval.transform(node, [self.bounds[operand]], self.arrays))
 
     def _joint(self, position: int, node: Node) -> None:
-        """Planes about a product of two variables; any other op is a cut."""
+        """Planes about a product of two variables, chords of a normalisation; else a cut."""
         for operand in node.inputs:
             if operand not in self._whole and self._bounds_linearly(operand):
                 self._whole.add(operand)
@@ -135,6 +136,8 @@ class _Propagation:
         found = interval.transform(node, operands, self.arrays)
         planes = bilinear(node, operands, self.arrays)
         self.rules[position] = Cut.of(found) if planes is None else planes
+        if node.op == "normalize":
+            self.rules[position] = Chord.of(node, operands[0], found, self.arrays)
         self.bounds.append(found)
         size = len(self.box[0]) * node.size * self.graph.input_size
         if size <= MAX_ELEMENTS:

@@ -134,7 +134,7 @@ def attention(seed: int, size: int = 3, width: int = 2) -> Graph:
     return builder.build({"y": y}, "float64")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("norm", [False, True])
 def test_search_and_checker_agree_on_products(seed: int, norm: bool) -> None:
     """The plain bound of the search, with its default planes, within roundings."""
