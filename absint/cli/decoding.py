@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from absint.cli.verify import Request
     from absint.report.decoding.json import DecodeJsonReporter
     from absint.report.decoding.text import DecodeTextReporter
+    from absint.report.view import View
 
 
 def verify(request: Request, options: SearchOptions) -> int:
@@ -87,14 +88,12 @@ def replay(path: Path, model: Path, region: Path, changed: bool, style: str) -> 
     return code
 
 
-def inspect(model: Path, region: Path, target: Path | None, trusted: bool, style: str) -> int:
-    """Shows the decode graphs, and writes them to ``target`` where it is given; the exit code.
+def inspect(model: Path, region: Path, view: View, trusted: bool) -> int:
+    """Shows the decode graphs, and writes what ``view`` asks for; the exit code.
 
     Raises InputError and UnsupportedError.
     """
     from absint.frontends.spec.decode import is_decode_spec
-    from absint.ir import to_bytes
-    from absint.ir.serialize import MAGIC as GRAPH
     from absint.report.decoding.inspection import show
 
     if not is_decode_spec(region):
@@ -102,17 +101,17 @@ def inspect(model: Path, region: Path, target: Path | None, trusted: bool, style
             "has no 'decode': only the graphs of a network that decodes need a spec", str(region)
         )
     task = load(model, region, trusted=trusted)
-    places = {} if target is None else graph_paths(task, target)
-    for place in places.values():
-        files.require_writable(place, [GRAPH])
-    for length, place in places.items():
-        files.write(place, to_bytes(task.graphs[length]))
-    show(style, task, places)
+    views = _each(task, view)
+    for each in views.values():
+        each.require_writable()
+    for length, each in views.items():
+        each.write(task.graphs[length])
+    show(task, views)
     return 0
 
 
-def graph_paths(task: DecodeTask, target: Path) -> dict[int, Path]:
-    """``target``, or where there are several lengths, one path each with the length in its name."""
+def _each(task: DecodeTask, view: View) -> dict[int, View]:
+    """``view``, or for several lengths one each, with the length in its files' names."""
     if len(task.graphs) == 1:
-        return dict.fromkeys(task.graphs, target)
-    return {n: target.with_name(f"{target.stem}-{n}{target.suffix}") for n in task.graphs}
+        return dict.fromkeys(task.graphs, view)
+    return {length: view.suffixed(f"-{length}") for length in task.graphs}

@@ -9,14 +9,16 @@ from absint.frontends.lowering.tensors import TensorInfo
 from absint.frontends.onnx import Inspection
 from absint.frontends.torch import TorchInspection
 from absint.report.document import dumps
+from absint.report.view import View
 
 AnyInspection = Inspection | TorchInspection
 
 
-def show(style: str, found: AnyInspection) -> None:
+def show(view: View, found: AnyInspection) -> None:
     """Prints what a model holds, and everything in it that is not supported."""
-    if style == "json":
-        print(dumps(_facts(found)))
+    text = None if found.graph is None else view.text(found.graph)
+    if view.style == "json":
+        print(dumps({**_facts(found), "ir": text}))
         return
     print(f"{found.path}: {_kind(found)}")
     if found.digest is not None:
@@ -29,6 +31,8 @@ def show(style: str, found: AnyInspection) -> None:
     if found.graph is not None:
         counts = Counter(node.op for node in found.graph.nodes)
         print("lowered " + ", ".join(f"{op} x{count}" for op, count in sorted(counts.items())))
+        if text is not None:
+            print(text, end="")
         return
     print(f"not supported: {len(found.unsupported)}")
     for item in found.unsupported:

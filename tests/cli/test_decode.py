@@ -82,9 +82,10 @@ def test_a_property_that_holds(run: Run, model: Path, texts, spec, tmp_path: Pat
 def test_the_checker_alone(run: Run, model: Path, texts, spec, tmp_path: Path) -> None:
     region = spec(holds=absent(texts))
     assert run("verify", model, "--region", region).code == 0
-    outcome = run("inspect", model, "--region", region, "--graph", "one.graph")
+    outcome = run("inspect", model, "--region", region, "--graph", "one.graph", "--ir")
     assert outcome.code == 0
     assert "-> one.graph" in outcome.out
+    assert '%0 = input "token_0" ' in outcome.out
     command = [sys.executable, "-m", "absint.proofs", "spec.cert", "--graph"]
     good = subprocess.run([*command, "one.graph"], cwd=tmp_path, capture_output=True, text=True)
     assert (good.returncode, good.stderr) == (0, "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from absint.decode.task import DecodeTask
@@ -12,18 +11,22 @@ from absint.ir import Graph, digest
 from absint.report.decoding import counts
 from absint.report.decoding.text import heading
 from absint.report.document import dumps
+from absint.report.view import View
 
 
-def show(style: str, task: DecodeTask, places: Mapping[int, Path]) -> None:
+def show(task: DecodeTask, views: Mapping[int, View]) -> None:
     """Prints the decode graphs, and where each was written."""
-    if style == "json":
-        print(dumps(_facts(task, places)))
+    if any(view.style == "json" for view in views.values()):
+        print(dumps(_facts(task, views)))
         return
     print(heading(task))
     for length, graph in task.graphs.items():
-        written = f" -> {places[length]}" if length in places else ""
+        place, text = views[length].graph, views[length].text(graph)
+        written = f" -> {place}" if place is not None else ""
         print(f"prompts of {length}: {len(graph.nodes)} nodes{written}")
         print("  " + ", ".join(f"{op} x{number}" for op, number in _ops(graph).items()))
+        if text is not None:
+            print(text, end="")
     for problem in task.spec.problems:
         number = counts.words(counts.of_problem(problem), counts.product(problem))
         print(f"{problem.name}: {number}")
@@ -33,7 +36,7 @@ def _ops(graph: Graph) -> dict[str, int]:
     return dict(sorted(Counter(node.op for node in graph.nodes).items()))
 
 
-def _facts(task: DecodeTask, places: Mapping[int, Path]) -> dict[str, Any]:
+def _facts(task: DecodeTask, views: Mapping[int, View]) -> dict[str, Any]:
     return {
         "model": str(task.network.path),
         "sha256": task.network.digest,
@@ -45,7 +48,8 @@ def _facts(task: DecodeTask, places: Mapping[int, Path]) -> dict[str, Any]:
                 "sha256": digest(graph),
                 "nodes": len(graph.nodes),
                 "lowered": _ops(graph),
-                "path": str(places[length]) if length in places else None,
+                "path": None if views[length].graph is None else str(views[length].graph),
+                "ir": views[length].text(graph),
             }
             for length, graph in task.graphs.items()
         ],
