@@ -9,6 +9,7 @@ and proofs of true properties that are put to a property that fails.
 from __future__ import annotations
 
 import functools
+import itertools
 import random
 import time
 from collections.abc import Callable
@@ -18,8 +19,11 @@ import pytest
 from decodeproofs import Case, Proof, Tree, clear, proved
 
 from absint.problem.decode import DecodeProblem, Not
+from absint.problem.outlook import Outlook
 from absint.proofs.decode.state import State
 from absint.proofs.decode.stream import Rule, Step
+from absint.proofs.decode.walk import OpenPrompts, Walk
+from absint.proofs.format import CertificateError
 
 Randomness = random.Random
 Change = Callable[[Proof, Case, Randomness], None]
@@ -288,6 +292,41 @@ def test_the_violations_are_real() -> None:
         assert kase.claim(kase.proofs()) == kase.certificate
     rules = {node.step.rule for seed in FALSE for p in proved(seed).proofs() for node in p.nodes()}
     assert {Rule.SPLIT, Rule.READ, Rule.CASES, Rule.GOTO, Rule.DONE, Rule.OPEN} <= rules
+
+
+def leads_to_open(proof: Proof, tree: Tree, prompt: tuple[int, ...]) -> bool:
+    """Whether a path through the proof takes ``prompt`` to an open state; any token is emitted."""
+    step, parts = tree.step, tree.parts
+    if step.rule is Rule.GOTO:
+        return leads_to_open(proof, proof.trees[1 + step.goal], prompt)
+    if step.rule is Rule.SPLIT and step.slot < len(prompt):
+        pairs = zip(step.parts, parts, strict=True)
+        parts = [part for mask, part in pairs if mask >> prompt[step.slot] & 1]
+    return step.rule is Rule.OPEN or any(leads_to_open(proof, part, prompt) for part in parts)
+
+
+def test_what_is_open_is_exact() -> None:
+    """Prompt by prompt, for altered proofs whose rules fit (their bounds are not asked)."""
+    compared = 0
+    for number in range(600):
+        rng = random.Random(number)
+        kase = proved(FALSE[number % len(FALSE)])
+        proof, cell = kase.proofs()[0], kase.problem.cells[0]
+        for _ in range(rng.choice([0, 1, 1, 2])):
+            rng.choice(CHANGES)(proof, kase, rng)
+        walk_of = functools.partial(Walk, kase.problem, cell, outlook=Outlook(kase.problem))
+        still_open = OpenPrompts(kase.problem, cell)
+        try:
+            for visit in walk_of(data=proof.text(len(kase.problem.vocabulary))).visits():
+                still_open.add(visit)
+        except (CertificateError, OverflowError):
+            continue
+        every = (p for p in itertools.product(*cell.slots) if kase.problem.admits(cell, p))
+        assert set(still_open.found()) == {
+            p for p in every if leads_to_open(proof, proof.trees[0], p)
+        }, number
+        compared += 1
+    assert compared > 100
 
 
 def test_two_thousand_mutants() -> None:
