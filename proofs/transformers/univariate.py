@@ -13,10 +13,10 @@ import numpy as np
 
 from absint.ir import Node
 from absint.ir.pieces import Piece, touching
-from absint.proofs import activations as act
 from absint.proofs import transcendental as elementary
 from absint.proofs.arithmetic import FloatArray
 from absint.proofs.transcendental import Enclosure
+from absint.proofs.transformers import activations as act
 from absint.proofs.transformers.curved import Curved, Domain, Steps, Wave
 from absint.proofs.transformers.piecewise import Interval, PiecewiseLinear
 

@@ -12,7 +12,6 @@ import pytest
 from flush import flush_to_zero
 from numpy.typing import NDArray
 
-from absint.proofs import activations as act
 from absint.proofs.transcendental import (
     Enclosure,
     erf,
@@ -24,6 +23,7 @@ from absint.proofs.transcendental import (
     softplus,
     tanh,
 )
+from absint.proofs.transformers import activations as act
 
 FloatArray = NDArray[np.float64]
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.proofs.arithmetic import TINY, FloatArray, U, down, gamma, up
-from absint.proofs.enclosures import hull, plus, point, scaled, times
 from absint.proofs.transcendental import (
     TWO_OVER_ROOT_PI,
     Enclosure,
@@ -19,6 +18,7 @@ from absint.proofs.transcendental import (
     exp_of_negative,
     sigmoid,
 )
+from absint.proofs.transformers.enclosures import hull, plus, point, scaled, times
 
 Bounded = Callable[[FloatArray], Enclosure]
 
