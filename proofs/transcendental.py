@@ -29,8 +29,10 @@ def exp(x: FloatArray) -> Enclosure:
     turns = np.rint(clipped * (1 / (_LN2_HIGH + _LN2_LOW)))
     rest = (clipped - turns * _LN2_HIGH) - turns * _LN2_LOW
     total = np.ones_like(rest)
-    for degree in range(_TAYLOR_DEGREE, 0, -1):
-        total = 1.0 + rest * total / degree
+    for degree in range(_TAYLOR_DEGREE, 0, -1):  # 1 + rest * total / degree, in place
+        total *= rest
+        total /= degree
+        total += 1.0
     value = total * _power_of_two(turns)
     lower = np.where(x < _FLOOR, 0.0, value * (1 - _RELATIVE))
     return lower, np.where(x > _CEILING, np.inf, value * (1 + _RELATIVE))

@@ -1,13 +1,16 @@
-"""Single texts, run rigorously: every value an interval a few roundings wide.
+"""Single texts, run rigorously: every value known up to a few roundings.
 
 What a state of few texts needs: no relaxation, each node once for the whole run, many texts side by
-side. As fast as brute force, but for the width of the intervals.
+side, and what depends on the first tokens of a text once for all texts that share them. As fast as
+brute force, but for the width of the balls. Texts that float64 leaves undecided are run again with
+many digits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice, product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,51 +18,30 @@ from numpy.typing import NDArray
 from absint.ir import Graph
 from absint.problem.decode import DecodeProblem, PromptCell
 from absint.problem.promptset import members
+from absint.proofs.decode.arithmetics import Arithmetic, Digits, Floats
+from absint.proofs.decode.sharing import Sharing
 from absint.proofs.decode.state import State
 from absint.proofs.tokens import Tables
-from absint.proofs.transformers import forward
-from absint.proofs.transformers.affine import Interval
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-BATCH_VALUES = 1 << 24
-"""Interval ends held at once."""
+BATCH = 256
+BATCH_VALUES = 1 << 26
+"""Values held at once."""
 
 
 class Runs:
     """Runs of one decode graph."""
 
     def __init__(self, problem: DecodeProblem, graph: Graph, tables: Tables) -> None:
-        self._problem, self._graph, self._tables = problem, graph, tables
-        self._targets = [port.node for port in graph.outputs]
-        self._stages = self._staged()
-        self._last_use = {
-            operand: step
-            for step, stage in enumerate(self._stages)
-            for node in stage
-            for operand in graph.nodes[node].inputs
-        }
-        for step, target in enumerate(self._targets):
-            self._last_use[target] = max(step, self._last_use.get(target, step))
-        values = sum(graph.nodes[node].size for stage in self._stages for node in stage)
-        self._batch = max(1, min(512, BATCH_VALUES // max(1, 2 * values)))
-
-    def _staged(self) -> list[list[int]]:
-        """For each step, the nodes that are computed then; nodes of one slot are looked up."""
-        done: set[int] = set()
-        stages = []
-        for target in self._targets:
-            found, waiting = set[int](), [target]
-            while waiting:
-                node = waiting.pop()
-                if node in done or node in found or self._tables.slot(node) is not None:
-                    continue
-                found.add(node)
-                waiting += self._graph.nodes[node].inputs
-            done |= found
-            stages.append(sorted(found))
-        return stages
+        self._problem, self._slots = problem, tables.slots
+        self._floats = Program(graph, Floats(tables))
+        self._digits: Program | None = None
+        if Digits.fits(graph, len(problem.vocabulary)):
+            self._digits = Program(graph, Digits(graph))
+        values = sum(node.size for node in graph.nodes)
+        self._batch = max(1, min(BATCH, BATCH_VALUES // max(1, values)))
 
     def harmless(self, cell: PromptCell, state: State) -> bool:
         """Whether, for certain, no text of ``state`` becomes the catastrophe."""
@@ -70,11 +52,12 @@ class Runs:
         texts = product(*(list(members(mask)) for mask in state.sets))
         while batch := list(islice(texts, self._batch)):
             rows = np.array(batch, dtype=np.int64)
-            yield rows, self._judge(cell, rows)
+            yield rows, self.harmless_texts(cell, rows)
 
-    def _judge(self, cell: PromptCell, texts: IntArray) -> BoolArray:
+    def harmless_texts(self, cell: PromptCell, texts: IntArray) -> BoolArray:
+        """(texts,): which of a batch of texts, (texts, slots), are harmless for certain."""
         slots, problem = len(cell.slots), self._problem
-        outputs, sure = self._write(texts, slots)
+        outputs, sure = self.write(texts, slots)
         harmless = [
             ok
             and not (
@@ -83,65 +66,105 @@ class Runs:
             )
             for ok, text, output in zip(sure, texts.tolist(), outputs.tolist(), strict=True)
         ]
-        return np.array(harmless)
+        return np.array(harmless, dtype=np.bool_)
 
-    def _write(self, texts: IntArray, slots: int) -> tuple[IntArray, BoolArray]:
+    def write(self, texts: IntArray, slots: int) -> tuple[IntArray, BoolArray]:
         """What is emitted, (texts, steps) with -1 after a stop token, and whether for certain."""
+        outputs, sure = self._write(self._floats, texts, slots)
+        if self._digits is not None and not sure.all():
+            left = ~sure
+            outputs[left], sure[left] = self._write(self._digits, texts[left], slots)
+        return outputs, sure
+
+    def _write(self, program: Program, texts: IntArray, slots: int) -> tuple[IntArray, BoolArray]:
         start, problem = texts.shape[1] - slots, self._problem
         outputs = np.full((len(texts), problem.steps), -1, dtype=np.int64)
         outputs[:, :start] = texts[:, slots:]
         sure, going = np.ones(len(texts), dtype=np.bool_), np.arange(len(texts))
-        tokens, values = list(texts.T), dict[int, Interval]()
+        run = Run(program, Sharing(self._slots, texts))
         for step in range(problem.steps):
-            known = np.ones(len(going), dtype=np.bool_)
-            logits = self._logits(step, tokens, values, known)
-            sure[going] &= known
+            logits = run.logits(step)
+            sure[going] &= run.known
             if step < start:
                 continue
-            chosen, clear = self._winner(logits, sorted(problem.emitted(step)))
+            chosen, clear = program.arithmetic.winner(logits, sorted(problem.emitted(step)))
             sure[going] &= clear
             outputs[going, step] = chosen
-            tokens.append(chosen)
-            more = sure[going] & ~np.isin(chosen, sorted(problem.stop))
-            if not more.all():
-                going = going[more]
-                tokens = [own[more] for own in tokens]
-                values = {
-                    i: (low[more], high[more])
-                    for i, (low, high) in values.items()
-                    if self._last_use.get(i, -1) > step
-                }
-            if not len(going):
+            more = np.flatnonzero(sure[going] & ~np.isin(chosen, sorted(problem.stop)))
+            if not len(more):
                 break
+            going = going[more]
+            run.append(step, chosen, more)
         return outputs, sure
 
-    def _logits(
-        self, step: int, tokens: Sequence[IntArray], values: dict[int, Interval], known: BoolArray
-    ) -> Interval:
-        """The logits of a step; ``known`` turns false where something has no value."""
-        for position in self._stages[step]:
-            node = self._graph.nodes[position]
-            operands = [self._value(i, tokens, values) for i in node.inputs]
-            values[position] = forward.interval(node, operands)
-            for end in values[position]:
-                known &= ~np.isnan(end.reshape((len(known), -1))).any(axis=1)
-        return self._value(self._targets[step], tokens, values)
 
-    def _value(
-        self, position: int, tokens: Sequence[IntArray], values: dict[int, Interval]
-    ) -> Interval:
-        slot = self._tables.slot(position)
-        if slot is None:
-            return values[position]
-        low, high = self._tables.of(position)
-        return low[tokens[slot]], high[tokens[slot]]
+class Program:
+    """What each step computes, and until when it is needed."""
 
-    def _winner(self, logits: Interval, allowed: Sequence[int]) -> tuple[IntArray, BoolArray]:
-        """The token that wins in each text, and whether it does for certain."""
-        low, high = (end[:, allowed] for end in logits)
-        best = low.argmax(axis=1)
-        rows, places = np.arange(len(low)), np.arange(low.shape[1])
-        own = low[rows, best][:, None]
-        beaten = (own > high) | ((own >= high) & (places > best[:, None]))
-        beaten[rows, best] = np.isfinite(low[rows, best])
-        return np.asarray(allowed)[best], beaten.all(axis=1)
+    def __init__(self, graph: Graph, arithmetic: Arithmetic) -> None:
+        self.graph, self.arithmetic = graph, arithmetic
+        self.targets = [port.node for port in graph.outputs]
+        self.stages = self._staged()
+        self.last_use = {
+            operand: step
+            for step, stage in enumerate(self.stages)
+            for node in stage
+            for operand in graph.nodes[node].inputs
+        }
+
+    def _staged(self) -> list[list[int]]:
+        """For each step, the nodes that are computed then."""
+        done: set[int] = set()
+        stages = []
+        for target in self.targets:
+            found, waiting = set[int](), [target]
+            while waiting:
+                node = waiting.pop()
+                if node in done or node in found or self.arithmetic.looked_up(node):
+                    continue
+                found.add(node)
+                waiting += self.graph.nodes[node].inputs
+            done |= found
+            stages.append(sorted(found))
+        return stages
+
+
+class Run:
+    """The values for one batch of texts, each computed once for all texts that share it."""
+
+    def __init__(self, program: Program, sharing: Sharing) -> None:
+        self._program, self._sharing = program, sharing
+        self._values: dict[int, Any] = {}
+        self.known: BoolArray = np.ones(sharing.count, dtype=np.bool_)
+        """Of the texts that go on: whether all that was computed for them has a value."""
+
+    def logits(self, step: int) -> Any:
+        """The logits of a step, the steps in order."""
+        graph, arithmetic = self._program.graph, self._program.arithmetic
+        for position in self._program.stages[step]:
+            node = graph.nodes[position]
+            value = arithmetic.value(node, [self._operand(i, position) for i in node.inputs])
+            self._values[position] = value
+            self.known &= self._sharing.spread(position, arithmetic.known(value))
+        target = self._program.targets[step]
+        return self._operand(target, None)
+
+    def append(self, step: int, chosen: IntArray, more: IntArray) -> None:
+        """The emitted token of each text; those with indices ``more`` go on."""
+        arithmetic, last_use = self._program.arithmetic, self._program.last_use
+        self._values = {
+            i: arithmetic.rows(value, self._sharing.among(i, more))
+            for i, value in self._values.items()
+            if last_use.get(i, -1) > step
+        }
+        self.known = self.known[more]
+        self._sharing.append(chosen, more)
+
+    def _operand(self, position: int, reader: int | None) -> Any:
+        """A node's values for the texts that stand for all in ``reader`` (None: for all)."""
+        arithmetic, sharing = self._program.arithmetic, self._sharing
+        if arithmetic.looked_up(position):
+            return arithmetic.table(position, sharing.tokens(position, reader))
+        index = sharing.index(position, reader)
+        value = self._values[position]
+        return value if index is None else arithmetic.rows(value, index)

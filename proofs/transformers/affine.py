@@ -24,8 +24,17 @@ def interval(node: Node, xs: Sequence[Interval]) -> Interval:
     if _moves(node, rule):
         lower, upper = (rule.forward(node, [x[side] for x in xs], None, np) for side in (0, 1))
         return lower, upper
+    centre, spread = ball(node, [midpoint_radius(*x) for x in xs])
+    return down(centre - spread), up(centre + spread)
+
+
+def ball(node: Node, parts: Sequence[Interval]) -> Interval:
+    """The same for operands given by their midpoints and radii, and as midpoint and radius."""
+    rule = _rule(node)
+    if _moves(node, rule):
+        centre, spread = (rule.forward(node, [x[i] for x in parts], None, np) for i in (0, 1))
+        return centre, spread
     terms = rule.fan_in(node) + 1
-    parts = [midpoint_radius(*x) for x in xs]
     centre = rule.forward(node, [m for m, _ in parts], _weight(node), np)
     reach = [inflate(r + gamma(terms) * np.abs(m), 2) for m, r in parts]
     far = [inflate(np.abs(m) + r) for m, r in parts]
@@ -34,7 +43,7 @@ def interval(node: Node, xs: Sequence[Interval]) -> Interval:
     spread = inflate(spread + drowned + _bias_error(node, terms), 4 * terms + 8)
     if "bias" in node.consts:
         centre = centre + node.consts["bias"].value
-    return down(centre - spread), up(centre + spread)
+    return centre, spread
 
 
 def backward_loss(node: Node, xs: Sequence[Interval]) -> tuple[FloatArray, FloatArray]:
