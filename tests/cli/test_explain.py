@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,13 +12,16 @@ import pytest
 from cli.problems import MODEL, SAFE, Run
 from onnxdecoders import VOCABULARY, OnnxDecoder, Session
 
-from absint.problem.decode import DecodeProblem
+from absint.problem.decode import Atom, DecodeProblem, Machine, PromptCell
 from absint.problem.promptset import PromptSpace, members
 from absint.proofs.decode.state import State
-from absint.proofs.decode.stream import Rule
+from absint.proofs.decode.stream import Rule, Step
 from absint.proofs.format import Certificate
-from absint.report.explain.proof import CellProof, Node, Prompts, nodes, read
+from absint.report.explain.groups import overview
+from absint.report.explain.proof import CellProof, Node, nodes, read
+from absint.report.explain.reach import Reach
 from absint.report.explain.states import number, tokens
+from absint.report.explain.text import explain
 
 SPEC = """\
 decode:
@@ -68,27 +72,70 @@ def test_what_is_written_is_what_the_proof_says(certificate: Path, tmp_path: Pat
         assert end.step.rule in (Rule.DONE, Rule.OPEN)
 
 
-def test_the_prompts_of_a_state_are_counted(certificate: Path) -> None:
+def test_the_prompts_that_get_to_a_place_are_counted(certificate: Path) -> None:
     (proof,) = read(Certificate.from_bytes(certificate.read_bytes()))
-    prompts, problem = Prompts(proof), proof.problem
-    seen = 0
-    for tree in proof.trees:
-        for node in nodes(tree):
-            own = set(prompts.of(node.state))
-            wanted = {
-                p for p in itertools.product(range(3), repeat=3) if stands(problem, node.state, p)
-            }
-            assert own == wanted
-            seen += 1
-    assert seen > 5
+    wanted: dict[Node, set[tuple[int, ...]]] = {n: set() for t in proof.trees for n in nodes(t)}
+    for prompt in itertools.product(range(3), repeat=3):
+        for node in places(proof, prompt):
+            wanted[node].add(prompt)
+    reach = Reach(proof)
+    assert {node: set(reach.of(node)) for node in wanted} == wanted
+    assert len(wanted) > 5
 
 
-def stands(problem: DecodeProblem, state: State, prompt: tuple[int, ...]) -> bool:
-    inside = all(mask >> token & 1 for mask, token in zip(state.sets, prompt, strict=False))
-    return inside and all(
-        problem.machines[index].run(prompt[: state.read]) == at
-        for index, at in zip(problem.machines_of("prompt"), state.prompt, strict=True)
-    )
+def places(proof: CellProof, prompt: tuple[int, ...]) -> set[Node]:
+    """Everywhere that a proof leads for a prompt, whatever may be written."""
+    found, waiting = set[Node](), [proof.trees[0]]
+    while waiting:
+        node = waiting.pop()
+        found.add(node)
+        if node.step.rule is Rule.GOTO:
+            waiting.append(proof.trees[node.step.goal + 1])
+        elif node.step.rule is Rule.SPLIT and node.step.slot < len(prompt):
+            chosen = [mask >> prompt[node.step.slot] & 1 for mask in node.step.parts].index(1)
+            waiting.append(node.children[chosen])
+        else:
+            waiting += node.children
+    return found
+
+
+def arrived(proof: CellProof) -> list[int]:
+    """The shared states that prompts get to."""
+    every = itertools.product(*proof.cell.slots)
+    seen = set[Node]().union(*(places(proof, prompt) for prompt in every))
+    return [index for index, tree in enumerate(proof.trees) if tree in seen]
+
+
+def test_what_no_prompt_gets_to_is_not_called_open() -> None:
+    """A shared state that is wider than what leads to it, open where nothing arrives."""
+    proof = wide()
+    reach = Reach(proof)
+    ends = {n.step.rule for t in proof.trees for n in nodes(t) if not n.children and reach.of(n)}
+    assert ends == {Rule.GOTO, Rule.DONE, Rule.RUN}
+    text = "\n".join(explain([proof]))
+    assert "OPEN" not in text
+    assert "1 text followed one by one, nothing open" in text
+    assert "slot 1 b: safe: 1 text followed one by one" in text
+    assert not any(key.end == "open" for key in overview(proof, reach).groups)
+
+
+def wide() -> CellProof:
+    """One slot of a, b and c; a and b lead to a shared state of all three."""
+    cell = PromptCell((frozenset({0, 1, 2}),))
+    problem = DecodeProblem(
+        "wide", ("a", "b", "c"), (cell,), 1, frozenset(), (Machine("output", ((0,) * 3,), (0,)),),
+        Atom(0, frozenset({1})),
+    )  # fmt: skip
+    root = State((7,), 0, (), (0,), False)
+    parts = [replace(root, sets=(mask,)) for mask in (1, 2, 4)]
+    split = Step(Rule.SPLIT, slot=0, parts=(1, 2, 4))
+
+    def tree(*rules: Step) -> Node:
+        leaves = [Node(state, rule) for state, rule in zip(parts, rules, strict=True)]
+        return Node(root, split, leaves)
+
+    goto, done, run, left = (Step(r) for r in (Rule.GOTO, Rule.DONE, Rule.RUN, Rule.OPEN))
+    return CellProof(problem, cell, (tree(goto, goto, done), tree(done, run, left)))
 
 
 def test_the_text(run: Run, certificate: Path) -> None:
@@ -97,7 +144,7 @@ def test_the_text(run: Run, certificate: Path) -> None:
     assert outcome.out.startswith("spec: 27 (3^3) prompts, up to 3 steps\n")
     (proof,) = read(Certificate.from_bytes(certificate.read_bytes()))
     heads = [int(n) for n in re.findall(r"^  #(\d+)  ", outcome.out, re.MULTILINE)]
-    assert sorted(heads) == list(range(len(proof.trees)))
+    assert sorted(heads) == arrived(proof)
     named = {int(n) for n in re.findall(r"-> #(\d+)", outcome.out)}
     assert named == set(heads) - {0}
     first = re.findall(r"writes (\w+)", outcome.out)
@@ -112,7 +159,7 @@ def test_the_picture(run: Run, certificate: Path, tmp_path: Path) -> None:
     titles = [e.text or "" for e in root.iter("{http://www.w3.org/2000/svg}title")]
     (proof,) = read(Certificate.from_bytes(certificate.read_bytes()))
     named = {int(n) for title in titles for n in re.findall(r"#(\d+)", title)}
-    assert named == set(range(len(proof.trees)))
+    assert named == set(arrived(proof))
     assert run("explain", certificate, "--format", "svg", "--output", "x.svg").out == ""
     assert (tmp_path / "x.svg").read_text() == outcome.out
     assert run("explain", certificate, "--format", "svg", "--output", "x.svg").code == 0

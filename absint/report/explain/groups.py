@@ -12,7 +12,8 @@ from absint.problem.promptset import PromptSet
 from absint.proofs.decode.state import State
 from absint.proofs.decode.stream import Rule
 from absint.report.explain import states
-from absint.report.explain.proof import CellProof, Node, Prompts, nodes
+from absint.report.explain.proof import CellProof, Node, nodes
+from absint.report.explain.reach import Reach
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,19 @@ class Overview:
     ways: Counter[tuple[Key, Key]]
 
 
-def overview(proof: CellProof) -> Overview:
-    """The groups of a cell's proof."""
-    prompts, found = Prompts(proof), Overview({}, Counter())
+def overview(proof: CellProof, reach: Reach) -> Overview:
+    """The groups of a cell's proof that prompts get to."""
+    found = Overview({}, Counter())
     for index, tree in enumerate(proof.trees):
+        if not reach.of(tree):
+            continue
         start = _key(proof, tree.state)
-        _add(found, proof, prompts, start, tree.state).members.append(index)
+        _add(found, proof, reach, start, tree).members.append(index)
         for node in nodes(tree):
-            if not node.children:
+            if not node.children and reach.of(node):
                 goal = _goal(proof, node)
                 if node.step.rule is not Rule.GOTO:
-                    _add(found, proof, prompts, goal, node.state)
+                    _add(found, proof, reach, goal, node)
                 found.ways[start, goal] += 1
     return found
 
@@ -77,7 +80,7 @@ def overview(proof: CellProof) -> Overview:
 def _goal(proof: CellProof, leaf: Node) -> Key:
     if leaf.step.rule is Rule.GOTO:
         return _key(proof, proof.trees[leaf.step.goal + 1].state)
-    return _key(proof, leaf.state, "safe" if leaf.step.rule is Rule.DONE else "open")
+    return _key(proof, leaf.state, "open" if leaf.step.rule is Rule.OPEN else "safe")
 
 
 def _key(proof: CellProof, state: State, end: str = "") -> Key:
@@ -86,8 +89,8 @@ def _key(proof: CellProof, state: State, end: str = "") -> Key:
     return Key(step, last, () if end else state.prompt, () if end else state.output, end)
 
 
-def _add(found: Overview, proof: CellProof, prompts: Prompts, key: Key, state: State) -> Group:
-    own = prompts.of(state)
+def _add(found: Overview, proof: CellProof, reach: Reach, key: Key, node: Node) -> Group:
+    own = reach.of(node)
     if key not in found.groups:
         found.groups[key] = Group(key, _label(proof, key), own)
     else:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from absint.report.explain.picture import draw
-from absint.report.explain.proof import CellProof, Prompts
+from absint.report.explain.proof import CellProof
+from absint.report.explain.reach import Reach
 from absint.report.explain.text import LEGEND, paragraph, summary
 from absint.report.plot import INK, PAPER
 from absint.report.words import count
@@ -32,19 +33,20 @@ def page(proofs: Sequence[CellProof]) -> str:
         f"<p>{escape(LEGEND)}</p>",
     ]
     for proof in proofs:
-        parts.append(f"<h2>{escape(summary(proof))}</h2>")
-        parts += _steps(proof)
+        reach = Reach(proof)
+        parts.append(f"<h2>{escape(summary(proof, reach))}</h2>")
+        parts += _steps(proof, reach)
     return "\n".join([*parts, "</body></html>", ""])
 
 
-def _steps(proof: CellProof) -> Iterator[str]:
-    prompts = Prompts(proof)
+def _steps(proof: CellProof, reach: Reach) -> Iterator[str]:
     by_step: dict[int, list[int]] = {}
     for index, tree in enumerate(proof.trees):
-        by_step.setdefault(proof.emitted(tree.state), []).append(index)
+        if reach.of(tree):
+            by_step.setdefault(proof.emitted(tree.state), []).append(index)
     for step, indices in sorted(by_step.items()):
         title = f"after {count(step, 'token')}" if step else "start"
-        lines = [line for index in indices for line in paragraph(proof, index, prompts)]
+        lines = [line for index in indices for line in paragraph(proof, index, reach)]
         yield f"<details{'' if step else ' open'}><summary>{title}: "
         yield f"{count(len(indices), 'state')}</summary>"
         yield f"<pre>{escape(chr(10).join(lines))}</pre></details>"

@@ -9,6 +9,7 @@ from html import escape
 from absint.report.decoding import counts
 from absint.report.explain.groups import Group, Key, Overview, overview
 from absint.report.explain.proof import CellProof
+from absint.report.explain.reach import Reach
 from absint.report.explain.text import summary
 from absint.report.plot import DANGER, INK, PAPER, SOFT
 
@@ -53,7 +54,8 @@ def draw(proofs: Sequence[CellProof]) -> str:
 
 
 def _panel(proof: CellProof) -> _Panel:
-    view = overview(proof)
+    reach = Reach(proof)
+    view = overview(proof, reach)
     columns: dict[int, list[Key]] = {}
     for key in view.groups:
         columns.setdefault(key.step, []).append(key)
@@ -65,7 +67,7 @@ def _panel(proof: CellProof) -> _Panel:
             places[key] = (x, HEADING + row * (HEIGHT + GAP_Y))
     width = 2 * MARGIN + WIDTH + max(columns) * (WIDTH + GAP_X)
     height = HEADING + max(map(len, columns.values())) * (HEIGHT + GAP_Y) + MARGIN
-    return _Panel(view, places, summary(proof), width, height)
+    return _Panel(view, places, summary(proof, reach), width, height)
 
 
 def _height_of(

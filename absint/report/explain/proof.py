@@ -1,4 +1,4 @@
-"""A decoding proof as trees of steps, and how many prompts each of its states stands for."""
+"""A decoding proof as trees of steps."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from absint.problem.decode import DecodeProblem, PromptCell
 from absint.problem.outlook import Outlook
-from absint.problem.promptset import PromptSet, PromptSpace, members
 from absint.proofs.decode.state import State
-from absint.proofs.decode.stream import Rule, Step
+from absint.proofs.decode.stream import Step
 from absint.proofs.decode.walk import Visit, Walk
 from absint.proofs.format import Certificate, CertificateError
 
@@ -79,29 +78,3 @@ def nodes(tree: Node) -> Iterator[Node]:
         node = waiting.pop()
         yield node
         waiting += reversed(node.children)
-
-
-def tally(proof: CellProof) -> dict[Rule, int]:
-    """How often each rule is applied."""
-    found = dict.fromkeys(Rule, 0)
-    for tree in proof.trees:
-        for node in nodes(tree):
-            found[node.step.rule] += 1
-    return found
-
-
-class Prompts:
-    """Which prompts of a cell a state stands for."""
-
-    def __init__(self, proof: CellProof) -> None:
-        self._problem, self._space = proof.problem, PromptSpace(len(proof.cell.slots))
-        self.whole = self._space.of_cell(proof.problem, proof.cell)
-
-    def of(self, state: State) -> PromptSet:
-        """Those with a token of each slot's set, whose machines are in the state's states."""
-        masks = state.sets[: self._space.slots]
-        found = self._space.product([frozenset(members(mask)) for mask in masks])
-        readers = self._problem.machines_of("prompt")
-        for index, at in zip(readers, state.prompt, strict=True):
-            found = found.driving(self._problem.machines[index], [at], state.read)
-        return found & self.whole
