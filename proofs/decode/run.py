@@ -111,6 +111,8 @@ class Program:
             for node in stage
             for operand in graph.nodes[node].inputs
         }
+        for step, target in enumerate(self.targets):
+            self.last_use[target] = max(step, self.last_use.get(target, step))
 
     def _staged(self) -> list[list[int]]:
         """For each step, the nodes that are computed then."""

@@ -50,8 +50,9 @@ def _finite(x: Ball) -> Ball:
 
 
 def interval(x: Ball) -> Interval:
-    """The ends of a ball."""
-    return down(x[0] - x[1]), up(x[0] + x[1])
+    """The ends of a ball; NaN where the centre is, so that what has no value stays without one."""
+    lost = np.isnan(x[0])
+    return np.where(lost, np.nan, down(x[0] - x[1])), np.where(lost, np.nan, up(x[0] + x[1]))
 
 
 def _gather(node: Node, xs: Sequence[Ball]) -> Ball:

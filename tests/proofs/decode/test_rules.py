@@ -260,5 +260,6 @@ def test_problems_of_nothing(changes: dict[str, Any]) -> None:
     with pytest.raises(ProblemError):
         replace(
             PROBLEM,
-            **{"machines": (), "catastrophe": All(()), "allowed": (), "stop": frozenset()} | changes,
+            **{"machines": (), "catastrophe": All(()), "allowed": (), "stop": frozenset()}
+            | changes,
         )
