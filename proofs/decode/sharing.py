@@ -57,12 +57,14 @@ class Sharing:
         """
         tokens = self._tokens[min(self._slots[position], default=0)]
         wanted = None if reader is None else self._group(reader)
-        return tokens if wanted is None else tokens[wanted[0]]
+        found: IntArray = tokens if wanted is None else tokens[wanted[0]]
+        return found
 
     def spread(self, position: int, found: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """What was found of a node's values, for every text."""
         own = self._group(position)
-        return found if own is None else found[own[1]]
+        spread: NDArray[np.bool_] = found if own is None else found[own[1]]
+        return spread
 
     def among(self, position: int, more: IntArray) -> IntArray:
         """Where a node's values stand of the texts ``more``."""
