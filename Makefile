@@ -19,8 +19,9 @@ MYPY := $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-demo: $(READY) ## verify, falsify and re-check the advisory controller, with a plot
+demo: $(READY) ## prove, refute, re-check and explain: a controller, then a network that decodes
 	PATH="$(BIN):$$PATH" examples/advisory/demo.sh out/demo
+	PATH="$(BIN):$$PATH" examples/monitor/demo.sh out/demo
 
 test: lint pytest ## format, lint, types and tests: what CI runs
 

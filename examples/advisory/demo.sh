@@ -7,19 +7,8 @@ set -euo pipefail
 out=${1:-out/demo}
 here=$(dirname "${BASH_SOURCE[0]}")
 model=$here/advisory.onnx
+source "$here/../expect.sh"
 mkdir -p "$out"
-
-# Runs a command where all can see it, and insists on its exit code.
-expect() {
-  local wanted=$1 code=0
-  shift
-  printf '\n$ %s\n' "$*"
-  "$@" || code=$?
-  if [[ $code -ne $wanted ]]; then
-    echo "demo: exit code $code, not $wanted" >&2
-    exit 1
-  fi
-}
 
 echo "1. Crossing traffic, up to 52 m/s: proved, and the proof is checked again on its own."
 expect 0 absint verify "$model" --region "$here/safe.yaml" --certificate "$out/safe.cert"
