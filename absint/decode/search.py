@@ -7,14 +7,18 @@ Nothing here is trusted: the checker recomputes every bound.
 
 from __future__ import annotations
 
+import heapq
+import math
 import random
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 
 from absint.decode.greedy import Decoder
-from absint.decode.split import Splitter
+from absint.decode.outcomes import Outcomes
+from absint.decode.split import Cut, Splitter
 from absint.decode.tree import Branch, Shared
 from absint.problem.promptset import members
 from absint.proofs.decode.check import StepBounds
@@ -23,6 +27,8 @@ from absint.proofs.decode.stream import Rule, Step
 from absint.search.options import Deadline
 
 BATCH = 64
+FRONT = 512
+"""States taken from the queue at once."""
 SAMPLES = 8
 
 
@@ -52,7 +58,8 @@ class CellSearch:
     def __post_init__(self) -> None:
         self.root = Branch(self.rules.root())
         self._random = random.Random(self.seed)
-        self._splitter = Splitter(self.rules, self.bounds)
+        self._outcomes = Outcomes(self.rules)
+        self._splitter = Splitter(self.rules, self.bounds, self._outcomes)
 
     def run(self) -> None:
         """Builds the proof; what the deadline cuts off stays open."""
@@ -67,16 +74,21 @@ class CellSearch:
                 trees.append(one.tree)
 
     def _prove(self, trees: Sequence[Branch], following: dict[Hashable, Shared]) -> None:
-        """Decides all branches of the trees of one step, many side by side."""
-        waiting, count = list(trees), 0
-        while waiting and self.deadline.left() > 0:
-            batch = [b for b in (self._settle(b, waiting) for b in _taken(waiting)) if b]
-            count += len(batch)
-            if batch:
-                more = count <= self.effort.branches * len(trees)
-                self._emit(batch, waiting, following, more)
+        """Decides all branches of the trees of one step, many side by side, the largest first.
 
-    def _settle(self, branch: Branch, waiting: list[Branch]) -> Branch | None:
+        Branches that come out ambiguous draw on an allowance, decided ones add to it.
+        """
+        waiting = Queue(trees)
+        allowance = self.effort.branches * len(trees)
+        while waiting and self.deadline.left() > 0:
+            batch: list[Branch] = []
+            while waiting and len(batch) < FRONT:
+                settled = self._settle(waiting.pop(), waiting)
+                batch += [settled] if settled else []
+            if batch:
+                allowance += self._emit(batch, waiting, following, allowance > 0)
+
+    def _settle(self, branch: Branch, waiting: Queue) -> Branch | None:
         """Applies the rules that need no bounds; None where they decide the branch."""
         state = branch.state
         while self._reads(state):
@@ -86,9 +98,13 @@ class CellSearch:
             branch.close(Step(Rule.DONE))
             return None
         if not state.ended:
-            return branch
+            cut = self._outcomes.cut(state) if self._outcomes.matter(state) else None
+            if cut is None:
+                return branch
+            waiting.add(self._divide(branch, Cut(*cut, deeper=False)), urgent=True)
+            return None
         if state.read < self.rules.slots:  # what the prompt says is still undecided
-            waiting += self._divide(branch, state.read, self.rules.classes(state))
+            waiting.add(self._divide(branch, Cut(state.read, self.rules.classes(state))))
         else:
             branch.close(Step(Rule.OPEN))
         return None
@@ -101,35 +117,43 @@ class CellSearch:
         narrowed = own != whole or own.bit_count() == 1
         return narrowed and len(self.rules.classes(state)) == 1
 
-    def _divide(self, branch: Branch, slot: int, parts: Sequence[int]) -> list[Branch]:
-        if len(parts) < 2:  # the machines agree, and yet they have to read
+    def _divide(self, branch: Branch, cut: Cut) -> list[Branch]:
+        if len(cut.parts) < 2:  # the machines agree, and yet they have to read
             return branch.close(Step(Rule.READ), [self.rules.read(branch.state)])
-        step = Step(Rule.SPLIT, slot=slot, parts=tuple(parts))
-        return branch.close(step, self.rules.split(branch.state, slot, parts))
+        step = Step(Rule.SPLIT, slot=cut.slot, parts=tuple(cut.parts))
+        states = self.rules.split(branch.state, cut.slot, cut.parts)
+        return branch.close(step, states, cut.deeper)
 
     def _emit(
         self,
         batch: list[Branch],
-        waiting: list[Branch],
+        waiting: Queue,
         following: dict[Hashable, Shared],
         more: bool,
-    ) -> None:
-        """Decides what may be emitted next in each state of the batch, or splits it."""
+    ) -> int:
+        """Decides what may be emitted next in each state of the batch, or splits it.
+
+        The number of states that were decided, less those that were not.
+        """
         winners = self._winners([b.state for b in batch])
         deep = [not more or b.depth >= self.effort.depth for b in batch]
         bounded = [i for i in range(len(batch)) if len(winners[i]) == 1 or deep[i]]
         cases = dict(zip(bounded, self._cases(batch, winners, bounded), strict=True))
+        split = [
+            i for i in range(len(batch)) if i not in cases or (len(cases[i]) > 1 and not deep[i])
+        ]
+        asked = [(batch[i], winners[i], cases.get(i)) for i in split]
+        cuts = dict(zip(split, self._splitter.choose(asked), strict=True))
+        late = [i for i in split if cuts[i] is None and i not in cases]
+        cases |= zip(late, self._cases(batch, winners, late), strict=True)
         for i, branch in enumerate(batch):
-            tokens = cases.get(i)
-            if tokens is None or (len(tokens) > 1 and not deep[i]):
-                cut = self._splitter.choose(branch, winners[i], tokens)
-                if cut is not None:
-                    waiting += self._divide(branch, *cut)
-                    continue
-                tokens = tokens or self._cases(batch, winners, [i])[0]
-            step = Step(Rule.CASES, tokens=tokens, beaters=_beaters(winners[i], tokens))
-            for child in branch.close(step, self.rules.cases(branch.state, tokens)):
+            if (cut := cuts.get(i)) is not None:
+                waiting.add(self._divide(branch, cut))
+                continue
+            step = Step(Rule.CASES, tokens=cases[i], beaters=_beaters(winners[i], cases[i]))
+            for child in branch.close(step, self.rules.cases(branch.state, cases[i])):
                 self._pass_on(child, waiting, following)
+        return len(batch) - 2 * len(split)
 
     def decide(self, batch: list[Branch]) -> list[tuple[Branch, tuple[int, ...], tuple[int, ...]]]:
         """Each branch with the tokens that may be emitted, and those that beat the others."""
@@ -140,32 +164,37 @@ class CellSearch:
             for branch, tokens, own in zip(batch, found, winners, strict=True)
         ]
 
-    def _pass_on(
-        self, child: Branch, waiting: list[Branch], following: dict[Hashable, Shared]
-    ) -> None:
+    def _pass_on(self, child: Branch, waiting: Queue, following: dict[Hashable, Shared]) -> None:
         """Joins a state of the next step with those like it; decides it here where it ends."""
         state = child.state
         if state.ended or self.rules.safe(state):
-            self._settle_all(child, waiting)
+            if self._settle(child, waiting) is not None:
+                waiting.add([child])
             return
         key = (state.read, state.prompt, state.output, state.sets[-1])
         child.lead_to(following.setdefault(key, Shared(state)))
 
-    def _settle_all(self, child: Branch, waiting: list[Branch]) -> None:
-        if self._settle(child, waiting) is not None:
-            waiting.append(child)
-
     def _winners(self, states: Sequence[State]) -> list[list[int]]:
-        """The tokens that samples of each state emit, the most frequent first."""
-        texts = [self._sample(state) for state in states for _ in range(SAMPLES)]
-        won = self.decoder.emits(np.array(texts, dtype=np.int64)).reshape((-1, SAMPLES))
-        return [
-            sorted(set(row), key=lambda token, row=row: (-row.count(token), token))  # type: ignore[misc]
-            for row in won.tolist()
-        ]
+        """The tokens that each state is seen, or expected, to emit; the most frequent first."""
+        found = [self._expected(state) for state in states]
+        unknown = [i for i, own in enumerate(found) if not own]
+        if not unknown:
+            return found
+        texts = [self._sample(states[i]) for i in unknown]
+        flat = np.array(texts, dtype=np.int64).reshape((len(unknown) * SAMPLES, -1))
+        won = self.decoder.emits(flat).reshape((-1, SAMPLES)).tolist()
+        for i, own, row in zip(unknown, texts, won, strict=True):
+            self._outcomes.learn(states[i], own, row)
+            found[i] = sorted(set(row), key=lambda token, row=row: (-row.count(token), token))  # type: ignore[misc]
+        return found
 
-    def _sample(self, state: State) -> list[int]:
-        return [self._random.choice(list(members(mask))) for mask in state.sets]
+    def _expected(self, state: State) -> list[int]:
+        token = self._outcomes.token(state) if self._outcomes.matter(state) else None
+        return [] if token is None else [token]
+
+    def _sample(self, state: State) -> list[list[int]]:
+        sets = [list(members(mask)) for mask in state.sets]
+        return [[self._random.choice(own) for own in sets] for _ in range(SAMPLES)]
 
     def _cases(
         self, batch: Sequence[Branch], winners: Sequence[Sequence[int]], which: Sequence[int]
@@ -174,15 +203,48 @@ class CellSearch:
         if not which:
             return []
         self.cases += len(which)
-        return self.bounds.possible([batch[i].state for i in which], [winners[i] for i in which])
+        found: dict[int, tuple[int, ...]] = {}
+        for some in _alike(which, winners):
+            states, beaters = [batch[i].state for i in some], [winners[i] for i in some]
+            found |= zip(some, self.bounds.possible(states, beaters), strict=True)
+        return [found[i] for i in which]
 
 
 def _beaters(winners: Sequence[int], tokens: Iterable[int]) -> tuple[int, ...]:
     return tuple(token for token in winners if token in set(tokens))
 
 
-def _taken(waiting: list[Branch]) -> list[Branch]:
-    """The last branches of the list, which loses them."""
-    taken = waiting[-BATCH:]
-    del waiting[-BATCH:]
-    return taken[::-1]
+def _alike(which: Sequence[int], winners: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Batches. Many states with the same winners are one: they share the rows of their bounds."""
+    rest: list[int] = []
+    for _, group in groupby(sorted(which, key=lambda i: winners[i]), key=lambda i: winners[i]):
+        own = list(group)
+        while len(own) >= BATCH // 4:
+            yield own[:BATCH]
+            own = own[BATCH:]
+        rest += own
+    for begin in range(0, len(rest), BATCH):
+        yield rest[begin : begin + BATCH]
+
+
+class Queue:
+    """Branches that are not decided: urgent ones first, then the largest."""
+
+    def __init__(self, branches: Iterable[Branch]) -> None:
+        self._heap: list[tuple[float, int, Branch]] = []
+        self._count = 0
+        self.add(branches)
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+    def add(self, branches: Iterable[Branch], urgent: bool = False) -> None:
+        for branch in branches:
+            size = sum(math.log(mask.bit_count()) for mask in branch.state.sets)
+            size += math.inf if urgent else 0.0
+            heapq.heappush(self._heap, (-size, self._count, branch))
+            self._count += 1
+
+    def pop(self) -> Branch:
+        """The largest, which the queue loses."""
+        return heapq.heappop(self._heap)[2]

@@ -15,18 +15,19 @@ class Branch:
 
     state: State
     depth: int = 0
-    """How many splits lie above it in its tree."""
+    """How many of the splits above it in its tree count against the search's effort."""
     slot: int | None = None
     """The slot that was split last above it."""
     step: Step | None = None
     children: list[Branch] = field(default_factory=list)
     goal: Shared | None = None
 
-    def close(self, step: Step, states: Sequence[State] = ()) -> list[Branch]:
+    def close(self, step: Step, states: Sequence[State] = (), deeper: bool = True) -> list[Branch]:
         """Decides the branch by a rule, and returns the branches that the rule leaves."""
         self.step = step
         split = step.rule is Rule.SPLIT
-        depth, slot = self.depth + split, step.slot if split else self.slot
+        counts = split and deeper
+        depth, slot = self.depth + counts, step.slot if counts else self.slot
         self.children = [Branch(state, depth, slot) for state in states]
         return self.children
 

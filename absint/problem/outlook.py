@@ -57,6 +57,7 @@ class Outlook:
         self.going = [self.outputs.classes(tokens - problem.stop) for tokens in steps]
         self.ending = [self.outputs.classes(tokens & problem.stop) for tokens in steps]
         self.known: dict[tuple[States, int], frozenset[States] | None] = {}
+        self.answers: dict[tuple[Formula | None, frozenset[States], frozenset[States]], bool] = {}
 
     def can_still_happen(
         self,
@@ -87,7 +88,10 @@ class Outlook:
         prompts = self.inputs.joint(tuple(prompt_states), rest, none)
         texts = self._texts(tuple(output_states), first)
         if prompts is not None and texts is not None and len(prompts) * len(texts) <= MAX_JOINT:
-            return any(self._happens(cell, p, t) for p in prompts for t in texts)
+            key = (cell.condition, prompts, texts)
+            if key not in self.answers:
+                self.answers[key] = any(self._happens(cell, p, t) for p in prompts for t in texts)
+            return self.answers[key]
         labels = dict(zip(self.readers, self.inputs.each(prompt_states, rest, none), strict=True))
         ends = self.outputs.each(output_states, self.going[first:], self.ending[first:])
         labels |= zip(self.writers, ends, strict=True)
@@ -128,6 +132,9 @@ class _After:
         self.columns = [list(zip(*machine.table, strict=True)) for machine in machines]
         self.class_of: dict[int, int] = {}
         self.known: dict[Tokens, Tokens] = {}
+        self.ends: dict[frozenset[States], frozenset[States]] = {}
+        self.moves: dict[tuple[States, Tokens], frozenset[States]] = {}
+        self.steps: dict[tuple[frozenset[States], Tokens], frozenset[States]] = {}
         known: dict[tuple[States, ...], int] = {}
         for token, column in enumerate(zip(*self.columns, strict=True)):
             self.class_of[token] = known.setdefault(column, token)
@@ -146,13 +153,14 @@ class _After:
         ``going[i]`` are the tokens of step i after which the text goes on, ``ending[i]`` those that
         end it there; after the last step it ends.
         """
-        current, done = {start}, set[States]()
+        current, done = frozenset([start]), frozenset[States]()
         for go, end in zip(going, ending, strict=True):
-            done |= {self._next(state, token) for state in current for token in end}
-            current = {self._next(state, token) for state in current for token in go}
+            if end:
+                done |= self._step(current, end)
+            current = self._step(current, go)
             if len(current) + len(done) > MAX_JOINT:
                 return None
-        return frozenset(self._labels(state) for state in done | current)
+        return self._all_labels(done | current if done else current)
 
     def each(
         self, start: Sequence[int], going: Sequence[Tokens], ending: Sequence[Tokens]
@@ -166,6 +174,25 @@ class _After:
                 current = {machine.table[q][token] for q in current for token in go}
             result.append(frozenset(machine.labels[q] for q in done | current))
         return result
+
+    def _all_labels(self, states: frozenset[States]) -> frozenset[States]:
+        if states not in self.ends:
+            self.ends[states] = frozenset(map(self._labels, states))
+        return self.ends[states]
+
+    def _step(self, states: frozenset[States], tokens: Tokens) -> frozenset[States]:
+        """Where the tokens lead from the states; kept, as many states of a proof ask the same."""
+        key = (states, tokens)
+        if key not in self.steps:
+            found = (self._after_one(state, tokens) for state in states)
+            self.steps[key] = frozenset[States]().union(*found)
+        return self.steps[key]
+
+    def _after_one(self, state: States, tokens: Tokens) -> frozenset[States]:
+        key = (state, tokens)
+        if key not in self.moves:
+            self.moves[key] = frozenset(self._next(state, token) for token in tokens)
+        return self.moves[key]
 
     def _next(self, state: States, token: int) -> States:
         return tuple(column[token][q] for column, q in zip(self.columns, state, strict=True))

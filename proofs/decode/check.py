@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,21 +130,27 @@ _REASONS = {
 
 
 def _batches(walk: Walk, still_open: OpenPrompts, report: DecodeReport) -> Iterator[list[Visit]]:
-    """The claims about emitted tokens, in batches of one step of the decoder each."""
-    waiting: dict[int, list[Visit]] = {}
+    """The claims about emitted tokens, in batches of one step of the decoder each.
+
+    Where many claims name the same tokens they go together: their bounds have the same rows.
+    """
+    waiting: dict[tuple[int, tuple[int, ...]], list[Visit]] = {}
     for visit in walk.visits():
         report.steps += 1
         still_open.add(visit)
         if visit.step.rule is Rule.CASES:
             report.cases += 1
-            batch = waiting.setdefault(len(visit.state.sets), [])
+            key = (len(visit.state.sets), visit.step.beaters)
+            batch = waiting.setdefault(key, [])
             batch.append(visit)
             if len(batch) >= BATCH:
-                yield waiting.pop(len(visit.state.sets))
+                yield waiting.pop(key)
         elif visit.step.rule is Rule.RUN:
             report.runs += texts(visit.state)
             yield [visit]
-    yield from waiting.values()
+    for _, group in groupby(sorted(waiting), key=lambda key: key[0]):
+        rest = [visit for key in group for visit in waiting[key]]
+        yield from (rest[begin : begin + BATCH] for begin in range(0, len(rest), BATCH))
 
 
 class StepBounds:
@@ -230,12 +237,16 @@ class StepBounds:
 
     def margins(self, states: Sequence[State]) -> Margins:
         """The bounds of a batch of states of one step."""
+        return Margins(*self.view(states))
+
+    def view(self, states: Sequence[State]) -> tuple[Graph, Tables, BoolArray]:
+        """The graph of a step's logits, its tables, and the sets of a batch of states there."""
         step = len(states[0].sets) - self.prompt
         sets = np.ones((len(states), self._inputs, self._size), dtype=np.bool_)
         for row, state in enumerate(states):
             for slot, mask in enumerate(state.sets):
                 sets[row, slot] = self._row(mask)
-        return Margins(self._graphs[step], self._tables, sets)
+        return self._graphs[step], self._tables, sets
 
     def _row(self, mask: int) -> NDArray[np.bool_]:
         data = np.frombuffer(mask.to_bytes((self._size + 7) // 8, "little"), dtype=np.uint8)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from absint.problem.decode import DecodeProblem, Machine, PromptCell
+from absint.problem.decode import DecodeProblem, Machine, PromptCell, Tokens
 from absint.problem.outlook import Outlook
 from absint.problem.promptset import bits, members
 from absint.proofs.format import CertificateError
@@ -35,6 +35,8 @@ class Rules:
     def __init__(self, problem: DecodeProblem, cell: PromptCell, outlook: Outlook) -> None:
         self.problem, self.cell, self.outlook = problem, cell, outlook
         self.slots = len(cell.slots)
+        self._read: dict[tuple[tuple[int, ...], int], dict[tuple[int, ...], int]] = {}
+        self._tokens: dict[int, Tokens] = {}
         self._readers = [problem.machines[i] for i in problem.machines_of("prompt")]
         self._writers = [problem.machines[i] for i in problem.machines_of("output")]
 
@@ -74,11 +76,14 @@ class Rules:
     def _readings(self, state: State) -> dict[tuple[int, ...], int]:
         if state.read >= self.slots:
             raise CertificateError("the prompt has no further slot to read")
-        found: dict[tuple[int, ...], int] = {}
-        for token in members(state.sets[state.read]):
-            after = _moved(self._readers, state.prompt, token)
-            found[after] = found.get(after, 0) | 1 << token
-        return found
+        key = (state.prompt, state.sets[state.read])
+        if key not in self._read:
+            found: dict[tuple[int, ...], int] = {}
+            for token in members(key[1]):
+                after = _moved(self._readers, state.prompt, token)
+                found[after] = found.get(after, 0) | 1 << token
+            self._read[key] = found
+        return self._read[key]
 
     def cases(self, state: State, tokens: Sequence[int]) -> list[State]:
         """One state for each token that may be emitted next."""
@@ -111,11 +116,17 @@ class Rules:
 
     def safe(self, state: State) -> bool:
         """Whether no text of the state can still become the catastrophe."""
-        sets = [frozenset(members(mask)) for mask in state.sets[: self.slots]]
+        sets = [self.tokens(mask) for mask in state.sets[: self.slots]]
         left = self.problem.steps - self.emitted(state)
         return not self.outlook.can_still_happen(
             self.cell, state.prompt, state.read, sets, state.output, left, state.ended
         )
+
+    def tokens(self, mask: int) -> Tokens:
+        """The tokens of a mask. Kept: the states of a proof have few different sets."""
+        if mask not in self._tokens:
+            self._tokens[mask] = frozenset(members(mask))
+        return self._tokens[mask]
 
     def valid(self, state: State) -> bool:
         """Whether a state that a certificate holds fits the problem."""
