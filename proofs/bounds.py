@@ -138,8 +138,19 @@ class Bounds:
             self._refine(node.inputs[0], function)
         xs = [self.values[i] for i in node.inputs]
         value = forward.interval(node, xs)
-        self.steps[position] = _step(node, xs, value)
+        self.steps[position] = step = _step(node, xs, value)
+        if isinstance(step, Normalized) and step.one_group:
+            self.steps[position] = step = self._measured(step)
+            return step.bounds(value)
         return value
+
+    def _measured(self, step: Normalized) -> Normalized:
+        """With bounds of the sum of squares by linear ones, which see what the entries share."""
+        operand, ends = step.node.inputs[0], []
+        for c, offset in step.parabolas():
+            back = step.direction(c)
+            ends.append(down(self._pushed(operand, back) + offset))
+        return step.within(ends[0], -ends[1])
 
     def _refine_operands(self, node: Node) -> None:
         """Those that are bounded here; a region may give a node by other means."""
@@ -175,6 +186,15 @@ class Bounds:
             lower.reshape((batch, *node.shape)),
             upper.reshape((batch, *node.shape)),
         )
+
+    def enclosure(self, target: int) -> Interval:
+        """Bounds (batch, *shape) of a node, backward ones among them; NaN where it may have no
+        value."""
+        with np.errstate(all="ignore"):
+            self._refine(target, None)
+        lost = ~self._defined.reshape((-1, *(1 for _ in self.graph.nodes[target].shape)))
+        lower, upper = self.values[target]
+        return np.where(lost, np.nan, lower), np.where(lost, np.nan, upper)
 
     def minimum(self, rows: Rows, signs: bool = False) -> FloatArray:
         """Lower bounds of each row over each box, (batch, rows).
@@ -238,10 +258,15 @@ class Bounds:
                 given[position] = c
                 continue
             step = self.steps[position]
-            alone = signs and not walk.pending and not given
+            alone = not walk.pending and not given
             if alone and isinstance(step, Normalized) and step.one_group:
-                walk.multiply(step.divisor)
                 back = step.direction(c)
+                if not signs:
+                    operand = self.graph.nodes[position].inputs[0]
+                    before = self._pushed(operand, back)
+                    walk.shift(step.divided(before, c))
+                    break
+                walk.multiply(step.divisor)
             else:
                 back = step.back(c)
             walk.book(back)
@@ -250,6 +275,11 @@ class Bounds:
                 self._add(operand, part, walk)
         walk.shift(self.region.minimum(given))
         return walk.sure()
+
+    def _pushed(self, operand: int, back: Back) -> FloatArray:
+        """Lower bounds, (batch, rows), of what one step back found for its one operand."""
+        lost = np.asarray(back.lost, dtype=np.float64)
+        return self._backward({operand: back.parts[0]}, lost)
 
     def _add(self, operand: int, part: FloatArray, walk: _Walk) -> None:
         if operand in walk.pending:

@@ -22,6 +22,8 @@ from absint.proofs.arithmetic import (
     midpoint_radius,
     without_subnormals,
 )
+from absint.proofs.bounds import Bounds
+from absint.proofs.conditional import Prefixes
 from absint.proofs.transformers import forward
 from absint.proofs.transformers.affine import Interval
 from absint.proofs.transformers.attend import Attention, Entries
@@ -35,6 +37,7 @@ class Tables:
     def __init__(self, graph: Graph, tokens: int) -> None:
         self.graph, self.tokens = graph, tokens
         self.slots = slots_of(graph)
+        self.prefixes = Prefixes(graph, self.slots)
         self._known: dict[int, Interval] = {}
 
     def slot(self, position: int) -> int | None:
@@ -62,17 +65,17 @@ class TokenSets:
     node whose bounds are wanted.
     """
 
-    def __init__(self, tables: Tables, sets: BoolArray, target: int) -> None:
+    def __init__(self, tables: Tables, sets: BoolArray, *targets: int) -> None:
         if not sets.any(axis=2).all():
             raise ValueError("a slot without a token")
         self.tables, self.sets = tables, sets
         self.batch: int = sets.shape[0]
-        self.order: Sequence[int] = self._order(target)
+        self.order: Sequence[int] = self._order(targets)
         self._attentions: dict[int, Attention] = {}
 
-    def _order(self, target: int) -> list[int]:
-        """What ``target`` needs, down to nodes of one slot."""
-        nodes, needed, waiting = self.tables.graph.nodes, set[int](), [target]
+    def _order(self, targets: Sequence[int]) -> list[int]:
+        """What the targets need, down to nodes of one slot and to keys and values."""
+        nodes, needed, waiting = self.tables.graph.nodes, set[int](), list(targets)
         while waiting:
             position = waiting.pop()
             if position in needed:
@@ -80,10 +83,18 @@ class TokenSets:
             needed.add(position)
             if self.tables.slot(position) is not None:
                 continue
-            for operand in nodes[position].inputs:
-                if nodes[position].op != "attend" or self.tables.slot(operand) is None:
-                    waiting.append(operand)
+            if nodes[position].op == "attend":
+                waiting += self._joined(nodes[position])
+            else:
+                waiting += nodes[position].inputs
         return sorted(needed)
+
+    def _joined(self, node: Node) -> list[int]:
+        """The operands of an attend node that are not bounded one token at a time."""
+        rest = [
+            p for pair in _pairs(node) if self.tables.prefixes.anchor(pair) is None for p in pair
+        ]
+        return [p for p in (node.inputs[0], *rest) if self.tables.slot(p) is None]
 
     def given(self, position: int, values: Mapping[int, Interval]) -> Interval | None:
         slot, node = self.tables.slot(position), self.tables.graph.nodes[position]
@@ -101,9 +112,9 @@ class TokenSets:
         known = np.ones(self.batch, dtype=np.bool_)
         for position in set(node.inputs):
             slot = self.tables.slot(position)
-            if slot is None:
+            if slot is None and position in values:
                 known &= ~forward.undefined(values[position])
-            else:
+            elif slot is not None:
                 unknown = forward.undefined(self.tables.of(position))
                 known &= ~(self.sets[:, slot] & unknown).any(axis=1)
         return known
@@ -119,11 +130,11 @@ class TokenSets:
         )
 
     def _attend(self, node: Node, values: Mapping[int, Interval]) -> Attention:
-        groups, count = node.integer("kv_heads"), (len(node.inputs) - 1) // 2
-        query, keys, reads = node.inputs[0], node.inputs[1 : count + 1], node.inputs[count + 1 :]
+        groups, query = node.integer("kv_heads"), node.inputs[0]
         parts: dict[tuple[int, bool], list[tuple[int, int]]] = {}
+        bounded: dict[int, list[tuple[int, int]]] = {}
         loose: list[tuple[int, int]] = []
-        for pair in zip(keys, reads, strict=True):
+        for pair in _pairs(node):
             slots = {self.tables.slot(p) for p in pair}
             slot = next(iter(slots))
             if len(slots) == 1 and slot is not None:
@@ -131,9 +142,13 @@ class TokenSets:
                 varied = bool((own != own[0]).any())
                 size = int(own.any(axis=0).sum())
                 parts.setdefault((-(-size.bit_length() // 2), varied), []).append(pair)
+            elif (anchor := self.tables.prefixes.anchor(pair)) is not None:
+                size = int(self.sets[:, anchor].any(axis=0).sum())
+                bounded.setdefault(size, []).append(pair)
             else:
                 loose.append(pair)
         entries = [self._tabled(pairs, groups, varied) for (_, varied), pairs in parts.items()]
+        entries += [self._bounded(pairs, groups) for pairs in bounded.values()]
         if loose:
             entries.append(self._loose(loose, groups, values))
         q = self._operand(query, values)
@@ -158,6 +173,23 @@ class TokenSets:
         if varied:
             closed = ~np.stack([own[:, t] for own, t in zip(open_, padded, strict=True)], axis=2)
         return Entries((sides[0][0], sides[0][1]), (sides[1][0], sides[1][1]), closed)
+
+    def _bounded(self, pairs: Sequence[tuple[int, int]], groups: int) -> Entries:
+        """Positions whose keys and values are bounded for each token of their own slot."""
+        found = [self.tables.prefixes.of(pair, self.sets, self._ends) for pair in pairs]
+        both = np.stack([table for table, _ in found], axis=2)
+        closed = np.stack([own for _, own in found], axis=2)
+        cut = np.cumsum([self.tables.graph.nodes[p].size for p in (pairs[0][0], *pairs[0])])
+        ends = []
+        for part in np.split(both, cut, axis=3):
+            split = part.reshape((*part.shape[:3], groups, -1))
+            ends.append(np.ascontiguousarray(np.moveaxis(split, 3, 1)))
+        return Entries((ends[0], ends[1]), (ends[2], ends[3]), closed if closed.any() else None)
+
+    def _ends(self, pair: tuple[int, int], sets: BoolArray) -> FloatArray:
+        """For ``prefixes``: the lower and the upper ends of a key, then those of a value."""
+        bounds = Bounds(self.tables.graph, TokenSets(self.tables, sets, *pair))
+        return np.concatenate([end for p in pair for end in bounds.enclosure(p)], axis=1)
 
     def _loose(
         self, pairs: Sequence[tuple[int, int]], groups: int, values: Mapping[int, Interval]
@@ -208,6 +240,12 @@ class TokenSets:
         sure = np.nextafter(found - inflate(lost, 4 * len(own)), -np.inf)
         least: FloatArray = np.where(self.sets[:, None, slot], sure, np.inf).min(axis=2)
         return least
+
+
+def _pairs(node: Node) -> list[tuple[int, int]]:
+    """The keys of an attend node with their values."""
+    count = (len(node.inputs) - 1) // 2
+    return list(zip(node.inputs[1 : count + 1], node.inputs[count + 1 :], strict=True))
 
 
 def _stacked(

@@ -5,7 +5,7 @@ Derivation: docs/rigor.md, section 7.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from absint.ir import Node
 from absint.proofs.arithmetic import TINY, FloatArray, U, down, gamma, inflate, midpoint_radius, up
 from absint.proofs.transformers import normalize
 from absint.proofs.transformers.affine import Interval
-from absint.proofs.transformers.steps import Back, reach
+from absint.proofs.transformers.steps import Back, box_minimum, reach
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,52 @@ class Normalized:
     def one_group(self) -> bool:
         """Whether all entries share one divisor."""
         return bool(self.divisor[0].shape[1] == 1)
+
+    def parabolas(self) -> list[tuple[FloatArray, FloatArray]]:
+        """Where one group is all: coefficients (batch, 1, *shape) of z and offsets (batch, 1) of
+        linear functions below the sum of squares, and below its negative.
+
+        A parabola lies above each of its tangents, and below its chords.
+        """
+        lower, upper = (end[:, 0] for end in self._entries())
+        middle, slope = 0.5 * lower + 0.5 * upper, lower + upper
+        count = lower.shape[1]
+        tops = [up(up(end * end) + up(-slope * end)) for end in (lower, upper)]
+        shape = (len(lower), 1, *self.node.shape)
+        found = []
+        for c, each in ((2 * middle, up(middle * middle)), (-slope, np.maximum(*tops))):
+            size = np.abs(each).sum(axis=1, keepdims=True)
+            total = each.sum(axis=1, keepdims=True) + inflate(gamma(count) * size, count + 4)
+            found.append((c.reshape(shape), -up(total)))
+        return found
+
+    def _entries(self) -> Interval:
+        return normalize.less_mean(self.x) if self.node.integer("centered") else self.x
+
+    def within(self, least: FloatArray, most: FloatArray) -> Normalized:
+        """The same with the sum of squares also known to lie between these, (batch, 1) each."""
+        root = normalize.root(np.maximum(least, 0.0), self.node, -1)
+        low = np.where(least > 0, np.fmax(self.divisor[0], root), self.divisor[0])
+        high = np.fmin(self.divisor[1], normalize.root(most, self.node, 1))
+        return replace(self, divisor=(low, high))
+
+    def bounds(self, value: Interval) -> Interval:
+        """``value``, bounds of the node (batch, *shape), and what the divisor says of it."""
+        lower, upper = (end.reshape(value[0].shape) for end in self._entries())
+        shape = (-1, *(1 for _ in self.node.shape))
+        low, high = (end.reshape(shape) for end in self.divisor)
+        most = up(np.where(upper >= 0, upper / low, upper / high))
+        least = down(np.where(lower >= 0, lower / high, lower / low))
+        return (
+            np.where(least > value[0], least, value[0]),
+            np.where(most < value[1], most, value[1]),
+        )
+
+    def divided(self, least: FloatArray, c: FloatArray) -> FloatArray:
+        """At most ``c . y`` where ``c . z`` is at least this, (batch, rows), in one group."""
+        found = down(np.where(least >= 0, least / self.divisor[1], least / self.divisor[0]))
+        value = tuple(end[:, 0].reshape((-1, *self.node.shape)) for end in self.value)
+        return np.fmax(found, box_minimum(c, (value[0], value[1])))
 
     def direction(self, c: FloatArray) -> Back:
         """For ``c . z`` instead of ``c . y``: its sign is the same where there is one group."""

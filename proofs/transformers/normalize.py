@@ -63,11 +63,11 @@ def defined(node: Node, x: Interval) -> NDArray[np.bool_]:
 def divisor(node: Node, x: Interval) -> Interval:
     """Bounds of what the entries are divided by, (batch, groups) of entries that share it."""
     least, most = _spread(node, x).total
-    ends = _root(least, node, -1), _root(most, node, 1)
+    ends = root(least, node, -1), root(most, node, 1)
     return ends[0].reshape((len(x[0]), -1)), ends[1].reshape((len(x[0]), -1))
 
 
-def _root(total: FloatArray, node: Node, side: int) -> FloatArray:
+def root(total: FloatArray, node: Node, side: int) -> FloatArray:
     """``sqrt(total / n + epsilon)`` from below (side -1) or above (1)."""
     mean = (total / together(node) + node.number("epsilon")) * (1 + side * _SLACK) + side * 2 * TINY
     return np.sqrt(np.maximum(mean, 0.0)) * (1 + side * _SLACK)
@@ -94,14 +94,14 @@ def _centred(x: Interval) -> _Spread:
     """The entries less their mean (layer norm). They sum to zero, so no square is more than
     ``(n - 1) / n`` of the sum of squares."""
     count = x[0].shape[-1]
-    (m, _), z = midpoint_radius(*x), _less_mean(x)
+    (m, _), z = midpoint_radius(*x), less_mean(x)
     least, most, _ = _sums(z)
     shift = m.mean(axis=-1, keepdims=True)
     total = _least_total(x, m), _most_total(x, shift)
     return _Spread(z, least, most, total, float(up(np.sqrt(count - 1))), (count - 1) / count)
 
 
-def _less_mean(x: Interval) -> Interval:
+def less_mean(x: Interval) -> Interval:
     """Bounds of each entry less the mean of all."""
     count = x[0].shape[-1]
     m, r = midpoint_radius(*x)
