@@ -273,7 +273,8 @@ class Bounds:
             operands = self.graph.nodes[position].inputs if back.parts else ()
             for operand, part in zip(operands, back.parts, strict=True):
                 self._add(operand, part, walk)
-        walk.shift(self.region.minimum(given))
+        if given:
+            walk.shift(self.region.minimum(given))
         return walk.sure()
 
     def _pushed(self, operand: int, back: Back) -> FloatArray:

@@ -40,7 +40,7 @@ class Influence:
         none, zeros = np.zeros((1, rows.shape[1], 0)), np.zeros((1, rows.shape[1]))
         bounds = Bounds(graph, region)
         with np.errstate(all="ignore"):
-            margin = bounds.minimum(Rows(none, none, rows, np.zeros_like(rows), zeros))
+            margin = bounds.minimum(Rows(none, none, rows, np.zeros_like(rows), zeros), signs=True)
             return _shared_out(region, margin)
 
     def safe(self) -> BoolArray:
