@@ -123,7 +123,10 @@ def _require_padding(caller: Caller, texts: Sequence[int]) -> None:
 def _rows(caller: Caller, texts: Sequence[int], first: int = 0) -> Graph:
     """The block graph of a call for the last of ``texts``, with the logits after each of them."""
     length = texts[-1] if caller.fixed is None else caller.fixed
-    graph = caller.network.at(length).graph
+    try:
+        graph = caller.network.at(length).graph
+    except InputError as error:
+        raise InputError(f"{error} (for a text of {length} tokens)") from error
     port = caller.port(graph)
     rows = np.arange(port.size).reshape(-1, caller.vocabulary)
     named = {f"logits_{first + i + 1}": rows[caller.row(text)] for i, text in enumerate(texts)}

@@ -23,6 +23,7 @@ def input_dtype(graph: Graph) -> Dtype:
     if found == {"float64"}:
         return "float64"
     listed = ", ".join(f"{port.name}: {port.dtype}" for port in graph.inputs)
-    raise UnsupportedError(
-        [Unsupported("the model's inputs", listed, "all float32 or all float64 are")]
-    )
+    hint = "all float32 or all float64 are"
+    if found <= {"int32", "int64"}:
+        hint += "; a network that reads tokens needs a spec with 'decode'"
+    raise UnsupportedError([Unsupported("the model's inputs", listed, hint)])

@@ -116,4 +116,8 @@ def _examples(module: Any, args: Sequence[Any] | None, name: str) -> tuple[Any, 
     first = next((part for part in module.modules() if not list(part.children())), None)
     if isinstance(first, torch.nn.Linear):
         return (torch.zeros(1, first.in_features, dtype=first.weight.dtype),)
-    raise InputError("example inputs are missing: return (module, example_inputs)", name)
+    raise InputError(
+        "example inputs are missing: return (module, example_inputs); for 8 tokens these are "
+        "torch.zeros(1, 8, dtype=torch.int64)",
+        name,
+    )

@@ -12,9 +12,15 @@ import pytest
 from cli.problems import MODEL, SAFE, Run
 from onnxdecoders import VOCABULARY, OnnxDecoder, Session
 
+from absint.decode.greedy import Decoder
+from absint.decode.search import CellSearch, Effort
+from absint.decode.task import load
+from absint.decode.tree import to_bytes
 from absint.problem.decode import Atom, DecodeProblem, Machine, PromptCell
+from absint.problem.outlook import Outlook
 from absint.problem.promptset import PromptSpace, members
-from absint.proofs.decode.state import State
+from absint.proofs.decode.check import StepBounds, graphs_digest
+from absint.proofs.decode.state import Rules, State
 from absint.proofs.decode.stream import Rule, Step
 from absint.proofs.format import Certificate
 from absint.report.explain.groups import overview
@@ -22,6 +28,7 @@ from absint.report.explain.proof import CellProof, Node, nodes, read
 from absint.report.explain.reach import Reach
 from absint.report.explain.states import number, tokens
 from absint.report.explain.text import explain
+from absint.search.options import Deadline
 
 SPEC = """\
 decode:
@@ -37,11 +44,22 @@ never:
 
 
 @pytest.fixture
-def certificate(run: Run, tmp_path: Path) -> Path:
+def certificate(tmp_path: Path) -> Path:
+    """What a search by bounds alone finds; what it cannot decide is open."""
     (tmp_path / "spec.yaml").write_text(SPEC)
     OnnxDecoder(seed=1).save(tmp_path / "model.onnx")
-    code = run("verify", "model.onnx", "--region", "spec.yaml").code
-    assert code in (0, 3)
+    task = load(tmp_path / "model.onnx", tmp_path / "spec.yaml")
+    (problem,) = task.spec.problems
+    (cell,), graph = problem.cells, task.graphs[3]
+    search = CellSearch(
+        Rules(problem, cell, Outlook(problem)), StepBounds(problem, graph, 3),
+        Decoder(graph, problem), Effort(6, 40_000), Deadline.after(60),
+    )  # fmt: skip
+    search.run()
+    proof = to_bytes(search.root, search.shared, len(problem.vocabulary))
+    digest = graphs_digest(task.graphs)
+    claim = Certificate(task.network.digest, task.spec.digest, digest, problem, (proof,))
+    (tmp_path / "spec.cert").write_bytes(claim.to_bytes())
     return tmp_path / "spec.cert"
 
 
@@ -145,7 +163,7 @@ def test_the_text(run: Run, certificate: Path) -> None:
     (proof,) = read(Certificate.from_bytes(certificate.read_bytes()))
     heads = [int(n) for n in re.findall(r"^  #(\d+)  ", outcome.out, re.MULTILINE)]
     assert sorted(heads) == arrived(proof)
-    named = {int(n) for n in re.findall(r"-> #(\d+)", outcome.out)}
+    named = {int(n) for n in re.findall(r"-> #(\d+)$", outcome.out, re.MULTILINE)}
     assert named == set(heads) - {0}
     first = re.findall(r"writes (\w+)", outcome.out)
     assert set(first) <= set(VOCABULARY)

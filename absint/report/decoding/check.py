@@ -41,7 +41,8 @@ def _outcome(problem: DecodeProblem, report: DecodeReport, seconds: float) -> st
     total = counts.words(counts.of_problem(problem), counts.product(problem))
     cases = count(report.cases, "abstract case")
     if report.accepted:
-        return f"accepted: {report.name}: {cases} hold and cover {total} ({seconds:.2f} s)"
+        runs = f" and {count(report.runs, 'text')} one by one" if report.runs else ""
+        return f"accepted: {report.name}: {cases}{runs} hold and cover {total} ({seconds:.2f} s)"
     if report.rejected:
         return f"rejected: {report.name}: {len(report.rejected)} of {cases} do not hold"
     number = sum(found.count for found in counts.still_open(report))
@@ -63,6 +64,7 @@ def _facts(
         "error": None,
         "steps": report.steps,
         "cases": report.cases,
+        "runs": report.runs,
         "prompts": counts.digits(counts.of_problem(problem)),
         "open_prompts": counts.digits(sum(one.count for one in found)),
         "rejected": [{"cell": r.cell, "step": r.leaf, "reason": r.reason} for r in report.rejected],

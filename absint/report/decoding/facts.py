@@ -57,6 +57,7 @@ def _certificate_facts(result: DecodeResult, path: Path | None) -> dict[str, Any
         "proof_bytes": sum(map(len, Certificate.from_bytes(data).proofs)),
         "steps": 0 if report is None else report.steps,
         "cases": 0 if report is None else report.cases,
+        "runs": 0 if report is None else report.runs,
         "accepted": report is not None and report.accepted,
     }
 

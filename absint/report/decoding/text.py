@@ -57,9 +57,11 @@ def heading(task: DecodeTask) -> str:
 def _print_proof(result: DecodeResult, facts: dict[str, Any]) -> None:
     proof, effort = facts["certificate"], result.effort
     number = counts.words(counts.of_problem(result.problem), facts["prompts_product"])
+    runs = f" and {count(proof['runs'], 'text')} one by one" if proof["runs"] else ""
     print(
-        f"  {number}: {count(proof['cases'], 'abstract case')} in {effort.search_seconds:.2f} s, "
-        f"accepted by the independent checker in {effort.check_seconds:.2f} s"
+        f"  {number}: {count(proof['cases'], 'abstract case')}{runs} in "
+        f"{effort.search_seconds:.2f} s, accepted by the independent checker in "
+        f"{effort.check_seconds:.2f} s"
     )
     print(f"  certificate: {proof['path']} ({proof['bytes']} bytes)")
 
