@@ -1,4 +1,4 @@
-"""``python benchmarks/run.py [startup | SET ...] [--workers N] [--only TEXT]``.
+"""``python benchmarks/run.py [startup | decode | SET ...] [--workers N] [--only TEXT]``.
 
 SET is a folder of ../shared/vnncomp. Without a name: startup and acasxu.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import startup, vnncomp
+from benchmarks import decode, startup, vnncomp
 
 
 def main() -> None:
@@ -24,6 +24,8 @@ def main() -> None:
     for name in given.names:
         if name == "startup":
             startup.bench()
+        elif name == "decode":
+            decode.bench()
         else:
             vnncomp.bench(name, given.workers, given.only)
 

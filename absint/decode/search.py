@@ -11,6 +11,7 @@ import heapq
 import math
 import random
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -24,6 +25,7 @@ from absint.problem.promptset import members
 from absint.proofs.decode.check import StepBounds
 from absint.proofs.decode.state import Rules, State
 from absint.proofs.decode.stream import Rule, Step
+from absint.proofs.decode.walk import texts
 from absint.search.options import Deadline
 
 BATCH = 64
@@ -52,6 +54,7 @@ class CellSearch:
     effort: Effort
     deadline: Deadline
     seed: int = 0
+    jobs: int = 1
     shared: list[Shared] = field(default_factory=list)
     cases: int = 0
 
@@ -180,16 +183,19 @@ class CellSearch:
         unknown = [i for i, own in enumerate(found) if not own]
         if not unknown:
             return found
-        texts = [self._sample(states[i]) for i in unknown]
-        flat = np.array(texts, dtype=np.int64).reshape((len(unknown) * SAMPLES, -1))
+        drawn = [self._sample(states[i]) for i in unknown]
+        flat = np.array(drawn, dtype=np.int64).reshape((len(unknown) * SAMPLES, -1))
         won = self.decoder.emits(flat).reshape((-1, SAMPLES)).tolist()
-        for i, own, row in zip(unknown, texts, won, strict=True):
+        for i, own, row in zip(unknown, drawn, won, strict=True):
             self._outcomes.learn(states[i], own, row)
             found[i] = sorted(set(row), key=lambda token, row=row: (-row.count(token), token))  # type: ignore[misc]
         return found
 
     def _expected(self, state: State) -> list[int]:
-        token = self._outcomes.token(state) if self._outcomes.matter(state) else None
+        """What a large state should emit by its labels; of a small one, samples tell the truth."""
+        if texts(state) <= SAMPLES or not self._outcomes.matter(state):
+            return []
+        token = self._outcomes.token(state)
         return [] if token is None else [token]
 
     def _sample(self, state: State) -> list[list[int]]:
@@ -204,9 +210,13 @@ class CellSearch:
             return []
         self.cases += len(which)
         found: dict[int, tuple[int, ...]] = {}
-        for some in _alike(which, winners):
-            states, beaters = [batch[i].state for i in some], [winners[i] for i in some]
-            found |= zip(some, self.bounds.possible(states, beaters), strict=True)
+        parts = list(_alike(which, winners))
+        states = [[batch[i].state for i in some] for some in parts]
+        beaters = [[winners[i] for i in some] for some in parts]
+        with ThreadPoolExecutor(self.jobs) as pool:
+            answers = pool.map(self.bounds.possible, states, beaters)
+            for some, own in zip(parts, answers, strict=True):
+                found |= zip(some, own, strict=True)
         return [found[i] for i in which]
 
 

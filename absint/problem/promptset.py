@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from typing import TypeVar
 
@@ -74,6 +75,13 @@ class PromptSpace:
         for tokens in reversed(sets):
             node = self.node([(bits(tokens), node)])
         return PromptSet(self, node)
+
+    def union(self, sets: Sequence[PromptSet]) -> PromptSet:
+        """The prompts of any of the sets; in pairs, so that most unions are of small ones."""
+        while len(sets) > 1:
+            pairs = [sets[i : i + 2] for i in range(0, len(sets), 2)]
+            sets = [pair[0] | pair[1] if len(pair) == 2 else pair[0] for pair in pairs]
+        return sets[0] if sets else self.empty()
 
     def of_cell(self, problem: DecodeProblem, cell: PromptCell) -> PromptSet:
         """Exactly the prompts of ``cell``."""
@@ -195,6 +203,8 @@ class PromptSet:
         if not 0 <= after <= self.space.slots:
             raise ValueError(f"no {after} slots in prompts of {self.space.slots}")
         wanted = frozenset(states)
+        if not after:
+            return self if 0 in wanted else self.space.empty()
         moves = _moves(machine)
 
         def expand(key: tuple[Node, int], level: int) -> Node | Edges[tuple[Node, int]]:
@@ -258,6 +268,7 @@ def _overlaps(a: Node, b: Node) -> Iterator[tuple[int, tuple[Node, Node]]]:
             yield other & rest, (EMPTY, second)
 
 
+@lru_cache(maxsize=64)
 def _moves(machine: Machine) -> list[list[tuple[int, int]]]:
     """For each state: (next state, the tokens that lead there as bits)."""
     result: list[list[tuple[int, int]]] = []

@@ -109,14 +109,14 @@ class OpenPrompts:
             return space.empty()
         of_tree: dict[int, PromptSet] = {}
         for tree in sorted(self._leaves, reverse=True):
-            total = space.empty()
+            parts = []
             for state, goal in self._leaves[tree]:
                 beyond = None if goal is None else of_tree.get(goal)
                 if goal is not None and not beyond:
                     continue
                 own = self._prompts(space, state)
-                total = total | (own if beyond is None else own & beyond)
-            of_tree[tree] = total
+                parts.append(own if beyond is None else own & beyond)
+            of_tree[tree] = space.union(parts)
         return of_tree.get(0, space.empty()) & space.of_cell(self._problem, self._cell)
 
     def _prompts(self, space: PromptSpace, state: State) -> PromptSet:
