@@ -36,6 +36,8 @@ from absint.proofs.transformers.steps import (
 from absint.proofs.transformers.steps import rows as dot
 from absint.proofs.transformers.univariate import UNIVARIATE_OPS, Function, relax
 
+POSITIVE = 2.0**-20
+"""A value that is certainly above zero, whatever is lost on the way."""
 ELEMENT_BUDGET = 1 << 23
 """Coefficients held at once; more rows are taken in several passes."""
 
@@ -77,10 +79,13 @@ class Region(Protocol):
         ``values`` holds the bounds of the nodes before it in ``order``.
         """
 
-    def minimum(self, parts: Mapping[int, FloatArray]) -> FloatArray:
+    def minimum(
+        self, parts: Mapping[int, FloatArray], enough: FloatArray | None = None
+    ) -> FloatArray:
         """At most the least value, (batch, rows), of ``sum_v parts[v] . v`` over given nodes v.
 
-        ``parts`` holds exact coefficients (batch or 1, rows, *shape).
+        ``parts`` holds exact coefficients (batch or 1, rows, *shape). Where the value is known to
+        be ``enough`` (batch, rows), it need not be close.
         """
 
 
@@ -101,7 +106,9 @@ class Boxes:
     def given(self, position: int, values: Mapping[int, Interval]) -> Interval | None:
         return self._values.get(position)
 
-    def minimum(self, parts: Mapping[int, FloatArray]) -> FloatArray:
+    def minimum(
+        self, parts: Mapping[int, FloatArray], enough: FloatArray | None = None
+    ) -> FloatArray:
         total: FloatArray = np.zeros((1, 1))
         for position, c in parts.items():
             total = np.nextafter(total + box_minimum(c, self._values[position]), -np.inf)
@@ -274,7 +281,9 @@ class Bounds:
             for operand, part in zip(operands, back.parts, strict=True):
                 self._add(operand, part, walk)
         if given:
-            walk.shift(self.region.minimum(given))
+            shape = (self.region.batch, loss.shape[1])
+            enough = np.broadcast_to(POSITIVE - walk.sure(), shape) if signs else None
+            walk.shift(self.region.minimum(given, enough))
         return walk.sure()
 
     def _pushed(self, operand: int, back: Back) -> FloatArray:

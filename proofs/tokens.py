@@ -206,18 +206,23 @@ class TokenSets:
             sides.append((ends[0], ends[1]))
         return Entries(sides[0], sides[1], None)
 
-    def minimum(self, parts: Mapping[int, FloatArray]) -> FloatArray:
+    def minimum(
+        self, parts: Mapping[int, FloatArray], enough: FloatArray | None = None
+    ) -> FloatArray:
         by_slot: dict[int, list[tuple[int, FloatArray]]] = {}
         total: FloatArray = np.zeros((1, 1))
+        attentions = [position for position in parts if self.tables.slot(position) is None]
         for position, c in parts.items():
             slot = self.tables.slot(position)
             if slot is not None:
                 by_slot.setdefault(slot, []).append((position, c))
-            else:
-                found = self._attentions[position].minimum(c)
-                total = np.nextafter(total + found, -np.inf)
         for slot, own in by_slot.items():
             total = np.nextafter(total + self._least(slot, own), -np.inf)
+        for position in attentions:
+            last = enough is not None and position == attentions[-1]
+            goal = enough - total if enough is not None and last else None
+            found = self._attentions[position].minimum(parts[position], goal)
+            total = np.nextafter(total + found, -np.inf)
         return total
 
     def _least(self, slot: int, own: Sequence[tuple[int, FloatArray]]) -> FloatArray:

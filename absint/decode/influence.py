@@ -59,9 +59,11 @@ class Influence:
 class _Watched(TokenSets):
     """Remembers the coefficients that it was asked to minimise last."""
 
-    def minimum(self, parts: Mapping[int, FloatArray]) -> FloatArray:
+    def minimum(
+        self, parts: Mapping[int, FloatArray], enough: FloatArray | None = None
+    ) -> FloatArray:
         self.asked = dict(parts)
-        return super().minimum(parts)
+        return super().minimum(parts, enough)
 
 
 def _shared_out(region: _Watched, margin: FloatArray) -> Influence:

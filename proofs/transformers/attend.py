@@ -89,19 +89,24 @@ class Attention:
         ends = (np.repeat(end, share, axis=1).reshape((self.batch, -1)) for end in (lower, upper))
         return next(ends), next(ends)
 
-    def minimum(self, c: FloatArray) -> FloatArray:
-        """At most the least value, (batch, rows), of ``c . output``; c (batch or 1, rows, size)."""
+    def minimum(self, c: FloatArray, enough: FloatArray | None = None) -> FloatArray:
+        """At most the least value, (batch, rows), of ``c . output``; c (batch or 1, rows, size).
+
+        Where it is known to be ``enough`` (batch, rows), it need not be close.
+        """
         rows, width = c.shape[1], c.shape[2] // self.heads
         total = np.zeros((self.batch, rows))
         for head in range(self.heads):
             part = c[..., head * width : (head + 1) * width]
             used = np.flatnonzero(part.any(axis=(0, 2)))
             if len(used):
-                found = self._head(head, part[:, used])
+                last = enough is not None and not c[..., (head + 1) * width :].any()
+                goal = None if enough is None or not last else (enough - total)[:, used]
+                found = self._head(head, part[:, used], goal)
                 total[:, used] = np.nextafter(total[:, used] + found, -np.inf)
         return down(total - self._drowned)
 
-    def _head(self, head: int, c: FloatArray) -> FloatArray:
+    def _head(self, head: int, c: FloatArray, goal: FloatArray | None) -> FloatArray:
         group, member = divmod(head, self.heads // self.groups)
         entries = sum(p.count for p in self.parts)
         found = np.empty((self.batch, c.shape[1]))
@@ -118,11 +123,17 @@ class Attention:
                     kept[i] if i in kept else p.reads(own, group, some)
                     for i, p in enumerate(self.parts)
                 ]
-                found[some, rows] = self._ratio((some, group, member), own, us)
+                known = None if goal is None else goal[some, rows]
+                found[some, rows] = self._ratio((some, group, member), own, us, known)
         return found
 
-    def _ratio(self, place: Place, c: FloatArray, us: list[FloatArray]) -> FloatArray:
-        """Bounds (states, rows) of the least ratio of one head."""
+    def _ratio(
+        self, place: Place, c: FloatArray, us: list[FloatArray], goal: FloatArray | None
+    ) -> FloatArray:
+        """Bounds (states, rows) of the least ratio of one head; close where below ``goal``.
+
+        Newton's iteration may start anywhere; at the goal, one evaluation is often all.
+        """
         best: FloatArray
         some, group, member = place
         least, most = (w[some, group, member, None] for w in (self.least, self.most))
@@ -135,7 +146,7 @@ class Attention:
             reduce(np.minimum, (p.lowest(u, some) for p, u in zip(self.parts, us, strict=True)))
             - off
         )
-        at = self._start(place, us)
+        at = self._start(place, us) if goal is None else goal
         for _ in range(ROUNDS):
             value, chosen = (
                 reduce(np.add, parts)
@@ -149,7 +160,8 @@ class Attention:
             error = error + (steps + 4) * TINY
             sure = down(value - error)
             best = np.fmax(best, down(at + down(sure / np.where(sure >= 0, most, least))))
-            if (np.abs(value) <= error).all():
+            done = np.abs(value) <= error
+            if (done if goal is None else done | (best >= goal)).all():
                 break
             at = at + value / chosen
         return np.where(np.isnan(best), -np.inf, best)
