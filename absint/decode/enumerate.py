@@ -26,16 +26,16 @@ from absint.search.options import Deadline
 
 BOX = 4096
 """Texts that are run together: one rule of the proof."""
-CLOSE = 1e-6
-"""Below this margin a text is run rigorously at once: rounding may decide it."""
+CLOSE = 1e-3
+"""Below this margin a text is run rigorously at once: rounding, also to float32, may decide it."""
 
 
 @dataclass
 class Enumeration:
     """Closes, by running, the prompts of ``node`` that the branch ``root`` holds.
 
-    ``whole``, where given, proves everything that is not in ``node``. Branches that the deadline
-    leaves, and texts that are not harmless, stay undecided.
+    ``whole``, where given, proves everything that is not in ``node``, and takes what the deadline
+    leaves. Texts that are not harmless stay undecided.
     """
 
     rules: Rules
@@ -59,6 +59,9 @@ class Enumeration:
                     self._close(branch, left, 0)
                     if len(bad):
                         yield bad
+        if self.whole is not None:
+            for branch, _, _ in self._left:
+                branch.lead_to(self.whole)
 
     def _boxes(self) -> Iterator[Branch]:
         """The branches that are small enough to be run, dividing larger ones on the way."""
@@ -102,11 +105,11 @@ class Enumeration:
         prompts = np.array(list(itertools.product(*sets)), dtype=np.int64)
         written = self.decoder.decode(prompts)
         bad = self._catastrophic(prompts, written.tokens)
-        close = ~bad & (np.nan_to_num(written.margins, nan=np.inf).min(axis=1) < CLOSE)
+        close = np.nan_to_num(written.margins, nan=np.inf).min(axis=1) < CLOSE
         left = bad.copy()
         if close.any():
             left[close] = ~self.bounds.runs.harmless_texts(self.rules.cell, prompts[close])
-        return prompts[left], prompts[bad]
+        return prompts[left], prompts[bad & left]
 
     def _catastrophic(self, prompts: IntArray, written: IntArray) -> np.ndarray:
         problem: DecodeProblem = self.rules.problem

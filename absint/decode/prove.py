@@ -6,16 +6,19 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from absint.decode.enumerate import Enumeration
 from absint.decode.greedy import Decoder, Transcript
 from absint.decode.remainder import Remainder
 from absint.decode.result import DecodeCounterexample, DecodeResult
 from absint.decode.search import CellSearch, Effort
-from absint.decode.tree import to_bytes
+from absint.decode.tree import Branch, Shared, to_bytes
 from absint.ir import Graph
 from absint.ir.affine import IntArray
+from absint.ir.graph import FloatArray
 from absint.problem.decode import DecodeProblem, PromptCell
 from absint.problem.outlook import Outlook
 from absint.problem.promptset import PromptSet, PromptSpace
@@ -33,6 +36,13 @@ Runner = Callable[[IntArray], Transcript]
 
 ATTACKS = 512
 """Random prompts that are tried before anything is proved, and open ones after each search."""
+SUSPECTS = 64
+"""Of one find, how many are replayed."""
+CHECKED = 0.3
+"""How much of the time left may be spent on running texts: the checker runs them more slowly."""
+LEAST, SHARE, FEW = 5.0, 0.25, 64
+"""Bounds are tried for at least so many seconds, and at most for this share of what running all
+prompts would take, as told from a few."""
 EFFORTS = (Effort(2, 400), Effort(3, 4_000), Effort(6, 40_000))
 
 
@@ -42,13 +52,15 @@ def prove_decode(
     binding: Binding,
     runtime: Callable[[int], Runner],
     options: SearchOptions,
+    bounds_first: bool = True,
 ) -> DecodeResult:
     """Verifies one property of a decoding network.
 
     ``graphs`` holds the decode graph of each length of prompt; ``runtime(length)`` decodes on the
-    real runtime and is asked only to confirm a counterexample.
+    real runtime and is asked only to confirm a counterexample. Without ``bounds_first`` texts are
+    run at once: for networks of which bounds say nothing.
     """
-    return _Proof(graphs, problem, binding, runtime, options).run()
+    return _Proof(graphs, problem, binding, runtime, options, bounds_first).run()
 
 
 @dataclass
@@ -62,6 +74,8 @@ class _Cell:
     proof: bytes = b""
     cases: int = 0
     open: PromptSet | None = None
+    tree: Branch | None = None
+    shared: list[Shared] = field(default_factory=list)
 
 
 @dataclass
@@ -71,6 +85,7 @@ class _Proof:
     binding: Binding
     runtime: Callable[[int], Runner]
     options: SearchOptions
+    bounds_first: bool
     started: float = field(default_factory=time.monotonic)
 
     def run(self) -> DecodeResult:
@@ -90,15 +105,20 @@ class _Proof:
             if found is not None:
                 return self._falsified(found)
         for cell in self.cells:
-            found = self._search(cell)
+            found = self._search(cell) or self._enumerate(cell)
             if found is not None:
                 return self._falsified(found)
         return self._checked()
 
     def _search(self, cell: _Cell) -> DecodeCounterexample | None:
         """Fills in the cell's proof; a counterexample where one turns up on the way."""
+        if not self.bounds_first:
+            rules = Rules(self.problem, cell.cell, self.outlook)
+            self._keep(cell, Branch(rules.root()), [])
+            return None
+        deadline = self._patience(cell)
         for effort in EFFORTS:
-            search = self._attempt(cell, effort)
+            search = self._attempt(cell, effort, deadline)
             if not cell.open:
                 return None
             found = self._attack(cell, cell.open)
@@ -107,33 +127,61 @@ class _Proof:
             remainder = Remainder(search, cell.open)
             if remainder.small:
                 remainder.close()
-                self._keep(cell, search)
+                self._keep(cell, search.root, search.shared)
                 if not cell.open:
                     return None
-            if self.deadline.left() <= 0:
+            if deadline.left() <= 0:
                 return None
         return None
 
-    def _attempt(self, cell: _Cell, effort: Effort) -> CellSearch:
+    def _patience(self, cell: _Cell) -> Deadline:
+        """A search by bounds may take a part of what running every text would."""
+        space = PromptSpace(len(cell.cell.slots))
+        everything = space.of_cell(self.problem, cell.cell)
+        few = sample(everything, FEW, self.random)
+        begun = time.monotonic()
+        if len(few):
+            cell.bounds.runs.harmless_texts(cell.cell, few)
+        each = (time.monotonic() - begun) / max(1, len(few))
+        seconds = min(self.deadline.left(), max(LEAST, SHARE * each * everything.count))
+        return Deadline.after(seconds)
+
+    def _enumerate(self, cell: _Cell) -> DecodeCounterexample | None:
+        """Runs what the search left open, as far as time allows."""
+        if not cell.open or self.deadline.left() <= 0:
+            return None
         rules = Rules(self.problem, cell.cell, self.outlook)
-        search = CellSearch(
-            rules, cell.bounds, cell.decoder, effort, self.deadline, self.options.seed
-        )
+        root, old = Branch(rules.root()), cell.tree
+        whole = None if old is None else Shared(old.state, old)
+        deadline = Deadline.after(CHECKED * self.deadline.left())
+        fast = Decoder(cell.graph, self.problem, load=_single)
+        work = Enumeration(rules, cell.bounds, fast, deadline, self.options.jobs, whole)
+        for suspects in work.run(root, cell.open.root):
+            found = self._confirm(suspects)
+            if found is not None:
+                return found
+        self._keep(cell, root, cell.shared if whole is None else [whole, *cell.shared])
+        return None
+
+    def _attempt(self, cell: _Cell, effort: Effort, deadline: Deadline) -> CellSearch:
+        rules = Rules(self.problem, cell.cell, self.outlook)
+        search = CellSearch(rules, cell.bounds, cell.decoder, effort, deadline, self.options.seed)
         search.run()
-        self._keep(cell, search)
+        cell.cases += search.cases
+        self._keep(cell, search.root, search.shared)
         return search
 
-    def _keep(self, cell: _Cell, search: CellSearch) -> None:
-        """Takes a search's proof where it leaves fewer prompts open than the one before."""
-        proof = to_bytes(search.root, search.shared, len(self.problem.vocabulary))
+    def _keep(self, cell: _Cell, root: Branch, shared: list[Shared]) -> None:
+        """Takes a proof where it leaves fewer prompts open than the one before."""
+        proof = to_bytes(root, shared, len(self.problem.vocabulary))
         walk = Walk(self.problem, cell.cell, proof, self.outlook)
         still_open = OpenPrompts(self.problem, cell.cell)
         for visit in walk.visits():
             still_open.add(visit)
         found = still_open.found()
-        cell.cases += search.cases
         if cell.open is None or found.count < cell.open.count:
             cell.proof, cell.open = proof, found
+            cell.tree, cell.shared = root, list(shared)
 
     def _attack(self, cell: _Cell, prompts: PromptSet) -> DecodeCounterexample | None:
         """Runs prompts out of a set; a confirmed counterexample, if one is catastrophic."""
@@ -150,8 +198,14 @@ class _Proof:
         ]
         if not bad:
             return None
-        suspects = chosen[bad[:64]]
-        real = self.runtime(chosen.shape[1])(suspects)
+        return self._confirm(chosen[bad])
+
+    def _confirm(self, suspects: IntArray) -> DecodeCounterexample | None:
+        """The first of them, of some at least, that is catastrophic on the real runtime."""
+        suspects = suspects[: min(SUSPECTS, ATTACKS)]
+        if not len(suspects):
+            return None
+        real = self.runtime(suspects.shape[1])(suspects)
         for prompt, text, margins in zip(suspects, real.tokens, real.margins, strict=True):
             output = _text(text.tolist())
             if self.problem.catastrophic(prompt.tolist(), output):
@@ -194,6 +248,10 @@ def _reason(report: DecodeReport) -> str:
     if report.rejected:
         return f"the checker turned {len(report.rejected)} steps of the proof down"
     return f"{report.open_count} of {report.prompts} prompts are open"
+
+
+def _single(constant: FloatArray) -> Any:
+    return constant.astype(np.float32)
 
 
 def _text(tokens: Sequence[int]) -> tuple[int, ...]:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from absint.decode.prove import prove_decode
+from absint.decode.result import DecodeResult
 from absint.ir import Graph, evaluate
+from absint.search.options import SearchOptions
+from absint.search.result import Verdict
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "g2p"))
 import load as g2p
 import runtime
+import words
 
 WORDS = ("a", "go", "hello", "verified", "don't", "zzzzzz")
 CUT_OFF = "ltcp"
@@ -59,6 +66,50 @@ def test_a_step_sees_only_what_was_written_before_it() -> None:
     assert (first[:3] == second[:3]).all()
     assert (first[3] != second[3]).any()
     assert (first[:, sorted(g2p.PHONEME_IDS)] > first[:, sorted(g2p.LETTER_IDS)].max()).all()
+
+
+def test_a_region_without_words_holds_all_others() -> None:
+    cells = words.region(["*", "ab*"], ["abc", "x"])
+    held = [word for cell in cells for word in itertools.product(*map(sorted, cell.slots))]
+    expected = {tuple(g2p.tokens(letter)) for letter in g2p.LETTERS if letter != "x"}
+    expected |= {tuple(g2p.tokens("ab" + letter)) for letter in g2p.LETTERS if letter != "c"}
+    assert len(held) == len(set(held))
+    assert set(held) == expected
+    with pytest.raises(ValueError, match="fits no pattern"):
+        words.region(["*"], ["abc"])
+
+
+def test_the_catastrophe_is_not_to_stop_or_a_special_token() -> None:
+    claim = words.problem(words.region(["*"]))
+    some, stop = 10, g2p.STOP
+    assert not claim.catastrophic([], [some] * (g2p.STEPS - 1) + [stop])
+    assert claim.catastrophic([], [some] * g2p.STEPS)
+    assert all(claim.catastrophic([], [some, token, stop]) for token in g2p.SPECIAL)
+
+
+def verdict(folder: Path, patterns: list[str], excluded: Sequence[str] = ()) -> DecodeResult:
+    claim = words.problem(words.region(patterns, excluded))
+    weights, predict = g2p.read_weights(folder), runtime.predictor(folder)
+    graphs = {n: g2p.decode_graph(weights, n) for n in {len(c.slots) for c in claim.cells}}
+    return prove_decode(
+        graphs,
+        claim,
+        words.binding(folder, claim),
+        lambda n: words.package_runner(predict, graphs[n], claim),
+        SearchOptions(),
+        bounds_first=False,
+    )
+
+
+def test_words_are_verified_but_for_the_one_that_is_cut_off(folder: Path) -> None:
+    found = verdict(folder, ["ltc*"])
+    assert found.verdict is Verdict.FALSIFIED
+    assert found.counterexample is not None
+    assert found.counterexample.prompt == tuple(g2p.tokens(CUT_OFF))
+    proved = verdict(folder, ["ltc*", "*"], [CUT_OFF])
+    assert proved.verdict is Verdict.VERIFIED
+    assert proved.report is not None
+    assert proved.report.prompts == proved.report.runs == 51
 
 
 @pytest.fixture(scope="module")
