@@ -1,6 +1,6 @@
 """Dividing a state by what the prompt's machines will say: sets on which they say one thing.
 
-Where the token that is emitted next follows from the machines' labels (the samples of a state say
+Where the last token, the answer, follows from the machines' labels (the samples of a state say
 so), the state is divided by these first. A token *decides* where, whatever the other slots hold,
 the machines end with the same labels: such tokens are split off, slot by slot. For the machine that
 says the largest token, this peels off the prompts with 63 in slot 0, then those with 63 in slot 1,
@@ -24,11 +24,18 @@ class Outcomes:
     rules: Rules
     _says: dict[int, dict[States, int]] = field(default_factory=dict)
     """Step to labels to the token that is emitted, where samples agree that one follows."""
+    _refuted: set[int] = field(default_factory=set)
+    """Steps at which two samples with the same labels emitted different tokens."""
 
     def learn(self, state: State, texts: Sequence[Sequence[int]], emitted: Sequence[int]) -> None:
-        """Takes note of samples of a state, if what they emit follows from the labels."""
-        readers = self.rules.outlook.inputs.machines
-        if not readers or state.read >= self.rules.slots:
+        """Takes note of samples of a state, if what they emit follows from the labels.
+
+        Only of the last step: on the way to an answer a network may well look at less than its
+        machines do, and a few samples do not tell the difference.
+        """
+        readers, step = self.rules.outlook.inputs.machines, self.rules.emitted(state)
+        last = step + 1 == self.rules.problem.steps
+        if not readers or not last or step in self._refuted or state.read >= self.rules.slots:
             return
         found: dict[States, int] = {}
         for text, token in zip(texts, emitted, strict=True):
@@ -36,8 +43,9 @@ class Outcomes:
             ends = (m.run(rest, q) for m, q in zip(readers, state.prompt, strict=True))
             labels = tuple(m.labels[q] for m, q in zip(readers, ends, strict=True))
             if found.setdefault(labels, token) != token:
+                self._refuted.add(step)
+                self._says.pop(step, None)
                 return
-        step = self.rules.emitted(state)
         if len(set(found.values())) > 1 or step in self._says:
             self._says.setdefault(step, {}).update(found)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -117,8 +118,8 @@ class CellSearch:
         if state.read >= self.rules.slots:
             return False
         own, whole = state.sets[state.read], self.rules.root().sets[state.read]
-        narrowed = own != whole or own.bit_count() == 1
-        return narrowed and len(self.rules.classes(state)) == 1
+        told = own != whole or own.bit_count() == 1 or self.rules.stands(state)
+        return told and len(self.rules.classes(state)) == 1
 
     def _divide(self, branch: Branch, cut: Cut) -> list[Branch]:
         if len(cut.parts) < 2:  # the machines agree, and yet they have to read
@@ -188,7 +189,7 @@ class CellSearch:
         won = self.decoder.emits(flat).reshape((-1, SAMPLES)).tolist()
         for i, own, row in zip(unknown, drawn, won, strict=True):
             self._outcomes.learn(states[i], own, row)
-            found[i] = sorted(set(row), key=lambda token, row=row: (-row.count(token), token))  # type: ignore[misc]
+            found[i] = [token for token, _ in Counter(sorted(row)).most_common()]
         return found
 
     def _expected(self, state: State) -> list[int]:

@@ -103,12 +103,16 @@ class Splitter:
         if not wide:
             return None
         step = self.rules.emitted(state)
-        slot = self._hints.get(step, state.read) if branch.slot is None else branch.slot
+        slot = self._likely(step, state.read) if branch.slot is None else branch.slot
         if slot not in wide:
             slot = wide[0] if len(wide) == 1 else self._by_trial(state, wide, winners, possible)
-            if branch.slot is None:
-                self._hints[step] = slot
+        if branch.slot is None:
+            self._hints[step] = slot
         return Cut(slot, self._parts(state, slot))
+
+    def _likely(self, step: int, read: int) -> int:
+        """What helped at this step, or the slot after what helped at the one before."""
+        return self._hints.get(step, self._hints.get(step - 1, read - 1) + 1)
 
     def _by_trial(
         self,
@@ -140,6 +144,8 @@ class Splitter:
     def _parts(self, state: State, slot: int) -> list[int]:
         if slot == state.read < self.rules.slots and len(classes := self.rules.classes(state)) > 1:
             return classes
+        if slot < self.rules.slots and len(kinds := self.rules.kinds(state.sets[slot])) > 1:
+            return kinds
         tokens = list(members(state.sets[slot]))
         if len(tokens) <= SINGLES:
             return [1 << token for token in tokens]

@@ -73,6 +73,21 @@ class Rules:
         """The next slot's set, divided by what the prompt's machines make of its tokens."""
         return list(self._readings(state).values())
 
+    def stands(self, state: State) -> bool:
+        """Whether the prompt's machines stay where they are, whatever they read."""
+        return all(
+            set(machine.table[at]) == {at}
+            for machine, at in zip(self._readers, state.prompt, strict=True)
+        )
+
+    def kinds(self, mask: int) -> list[int]:
+        """A set of tokens, divided by what the prompt's machines can ever make of them."""
+        found: dict[int, int] = {}
+        for token in members(mask):
+            kind = self.outlook.inputs.class_of.get(token, 0)
+            found[kind] = found.get(kind, 0) | 1 << token
+        return list(found.values())
+
     def _readings(self, state: State) -> dict[tuple[int, ...], int]:
         if state.read >= self.slots:
             raise CertificateError("the prompt has no further slot to read")
