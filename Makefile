@@ -49,7 +49,9 @@ typecheck: $(READY)
 	ln -s $(CURDIR)/absint/* $(addprefix $(CURDIR)/,$(filter-out absint,$(CODE))) $(TYPECHECK)/absint
 	ln -s $(addprefix $(CURDIR)/,$(SCRIPTS)) $(TYPECHECK)
 	cd $(TYPECHECK) && $(MYPY) -p absint
-	cd $(TYPECHECK) && $(MYPY) --explicit-package-bases $$(find -L $(SCRIPTS) -name '*.py')
+	cd $(TYPECHECK) && for folder in examples/*/ benchmarks/; do \
+	  (cd $$folder && MYPYPATH=$(CURDIR)/$(TYPECHECK):$(CURDIR)/examples/monitor $(MYPY) *.py) \
+	  || exit 1; done
 
 bench: $(READY) ## run the benchmarks (long); results go to benchmarks/results/
 	$(BIN)/python benchmarks/run.py

@@ -117,7 +117,8 @@ class _Proof:
             self._keep(cell, Branch(rules.root()), [])
             return None
         deadline = self._patience(cell)
-        for effort in EFFORTS:
+        # A single step has no consequences: what one effort leaves, the next would split further.
+        for effort in EFFORTS[-1:] if self.problem.steps == 1 else EFFORTS:
             search = self._attempt(cell, effort, deadline)
             if not cell.open:
                 return None
@@ -165,7 +166,8 @@ class _Proof:
 
     def _attempt(self, cell: _Cell, effort: Effort, deadline: Deadline) -> CellSearch:
         rules = Rules(self.problem, cell.cell, self.outlook)
-        search = CellSearch(rules, cell.bounds, cell.decoder, effort, deadline, self.options.seed)
+        seed, jobs = self.options.seed, self.options.jobs
+        search = CellSearch(rules, cell.bounds, cell.decoder, effort, deadline, seed, jobs)
         search.run()
         cell.cases += search.cases
         self._keep(cell, search.root, search.shared)

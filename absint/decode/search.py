@@ -228,7 +228,11 @@ def _beaters(winners: Sequence[int], tokens: Iterable[int]) -> tuple[int, ...]:
 def _alike(which: Sequence[int], winners: Sequence[Sequence[int]]) -> Iterator[list[int]]:
     """Batches. Many states with the same winners are one: they share the rows of their bounds."""
     rest: list[int] = []
-    for _, group in groupby(sorted(which, key=lambda i: winners[i]), key=lambda i: winners[i]):
+
+    def first(i: int) -> tuple[int, ...]:
+        return tuple(winners[i])
+
+    for _, group in groupby(sorted(which, key=first), key=first):
         own = list(group)
         while len(own) >= BATCH // 4:
             yield own[:BATCH]

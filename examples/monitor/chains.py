@@ -112,7 +112,8 @@ def texts(
         written += [last] if place else []
         follow.append(np.vectorize(words.__getitem__)(last))
     tokens = [seen, np.full((count, 1), task.mark), *written]
-    return tuple(torch.from_numpy(np.concatenate(part, axis=1)) for part in (tokens, follow))
+    texts, answers = (torch.from_numpy(np.concatenate(p, axis=1)) for p in (tokens, follow))
+    return texts, answers
 
 
 def train_plainly(model: Decoder, task: Task, signs: int, rng: np.random.Generator) -> None:

@@ -23,6 +23,8 @@ TOKEN = {token: index for index, token in enumerate(VOCABULARY)}
 class Decoder(nn.Module):
     """Tokens (batch, m) to next-token logits (batch, m, vocabulary), for m up to ``length``."""
 
+    mask: Tensor
+
     def __init__(
         self, vocabulary: int, length: int, width: int = 48, heads: int = 2, hidden: int = 64
     ) -> None:
@@ -58,7 +60,8 @@ class Decoder(nn.Module):
         )
         scores = q @ k.transpose(2, 3) * size**-0.5 + self.mask[:count, :count]
         mixed = torch.softmax(scores, dim=-1) @ v
-        return mixed.transpose(1, 2).reshape(batch, count, width)
+        joined: Tensor = mixed.transpose(1, 2).reshape(batch, count, width)
+        return joined
 
 
 def waves(length: int, width: int) -> Tensor:

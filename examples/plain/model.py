@@ -51,11 +51,14 @@ class Block(nn.Module):
             for part in (self.query, self.key, self.value)
         )
         mixed = torch.softmax(q @ k.transpose(2, 3) * size**-0.5 + mask, dim=-1) @ v
-        return mixed.transpose(1, 2).reshape(batch, count, width)
+        joined: Tensor = mixed.transpose(1, 2).reshape(batch, count, width)
+        return joined
 
 
 class Decoder(nn.Module):
     """Tokens (batch, m) to next-token logits (batch, m, vocabulary), for m up to ``LENGTH``."""
+
+    mask: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -10,6 +10,7 @@ and give other weights, which is why the model is kept in the repository.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -42,7 +43,7 @@ def train(seed: int = 0) -> Decoder:
     model, rng = Decoder(), np.random.default_rng(seed)
     matrices = [m.weight for m in model.modules() if isinstance(m, torch.nn.Linear)]
     others = [p for p in model.parameters() if not any(p is m for m in matrices)]
-    groups = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=RATE, weight_decay=DECAY)
     for step in range(STEPS):
         rate = RATE * min(1.0, (step + 1) / WARM_UP) * (1 - step / STEPS)
