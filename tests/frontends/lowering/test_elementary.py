@@ -23,7 +23,7 @@ def test_an_enclosure_holds_the_function(function: str, radius: float) -> None:
     values = np.concatenate([np.exp(real(0, 40)), [small, 700.0, 1.0, 0.5]])
     found = image(function, Const(values, "float64", np.full(values.shape, radius)))
     assert found.radius is not None
-    ctx.prec = 300
+    before, ctx.prec = ctx.prec, 300
     try:
         for x, y, r in zip(values, found.value, found.radius, strict=True):
             for point in (x - 0.9 * radius, x, x + 0.9 * radius):
@@ -35,7 +35,7 @@ def test_an_enclosure_holds_the_function(function: str, radius: float) -> None:
             if radius == 0:
                 assert r <= 4 * np.spacing(abs(y)) + 1e-300
     finally:
-        ctx.prec = 53
+        ctx.prec = before
 
 
 @pytest.mark.parametrize(("function", "value"), [("log", 0.0), ("log", -1.0), ("exp", 800.0)])
