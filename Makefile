@@ -50,7 +50,7 @@ typecheck: $(READY)
 	ln -s $(addprefix $(CURDIR)/,$(SCRIPTS)) $(TYPECHECK)
 	cd $(TYPECHECK) && $(MYPY) -p absint
 	cd $(TYPECHECK) && for folder in examples/*/ benchmarks/; do \
-	  (cd $$folder && MYPYPATH=$(CURDIR)/$(TYPECHECK):$(CURDIR)/examples/monitor $(MYPY) *.py) \
+	  (cd $$folder && MYPYPATH=$(CURDIR)/$(TYPECHECK):$(CURDIR)/examples:$(CURDIR)/examples/monitor $(MYPY) *.py) \
 	  || exit 1; done
 
 bench: $(READY) ## run the benchmarks (long); results go to benchmarks/results/

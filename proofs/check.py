@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
+from typing import TypeVar
 
 import numpy as np
 
@@ -115,7 +116,7 @@ def _check_cell(
     report.begin_cell()
     stream = leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell))
     size = max(1, min(BATCH, BATCH_ELEMENTS // max(node.size for node in graph.nodes)))
-    for batch, failures in _side_by_side(claims.failures, _batches(stream, size), jobs):
+    for batch, failures in side_by_side(claims.failures, _batches(stream, size), jobs):
         for leaf, reason in failures:
             report.rejected.append(Rejection(index, leaf.ordinal, reason))
         report.add(batch, lower, upper)
@@ -131,14 +132,18 @@ def _batches(stream: Iterator[Leaf], size: int) -> Iterator[list[Leaf]]:
 Failure = tuple[Leaf, str]
 
 
-def _side_by_side(
-    work: Callable[[list[Leaf]], list[Failure]], batches: Iterator[list[Leaf]], jobs: int
-) -> Iterator[tuple[list[Leaf], list[Failure]]]:
-    """Each batch with its failures, in order; no more than ``2 jobs`` batches are held."""
-    waiting: deque[tuple[list[Leaf], Future[list[Failure]]]] = deque()
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+def side_by_side(
+    work: Callable[[Item], Found], items: Iterator[Item], jobs: int
+) -> Iterator[tuple[Item, Found]]:
+    """Each item with what ``work`` makes of it, in order; no more than ``2 jobs`` are held."""
+    waiting: deque[tuple[Item, Future[Found]]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
-        for batch in batches:
-            waiting.append((batch, pool.submit(work, batch)))
+        for item in items:
+            waiting.append((item, pool.submit(work, item)))
             if len(waiting) >= 2 * jobs:
                 done, future = waiting.popleft()
                 yield done, future.result()

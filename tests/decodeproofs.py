@@ -125,6 +125,7 @@ def proved(seed: int) -> Case:
     problem, graph, slots = case(seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("absint.decode.prove.ATTACKS", 0)
+        patch.setattr("absint.decode.prove.SUSPECTS", 0)
         patch.setattr("absint.decode.remainder.SMALL", 8 if seed % 2 else 0)
         decoder = Decoder(graph, problem)
         result = prove_decode(

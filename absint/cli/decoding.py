@@ -6,13 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from absint.cli.exits import worst_exit_code
 from absint.cli.progress import ProgressLine
-from absint.cli.targets import per_property
+from absint.cli.targets import Targets
 from absint.decode.task import DecodeTask, load, verify_each
 from absint.problem import InputError
-from absint.proofs.format import MAGIC
-from absint.report import files
 from absint.report.decoding import counterexample
 from absint.search.options import SearchOptions
 
@@ -28,20 +25,12 @@ def verify(request: Request, options: SearchOptions) -> int:
     if request.resume is not None:
         raise InputError("a proof about a network that decodes cannot be resumed", "--resume")
     task = load(request.model, request.region, trusted=request.trusted)
-    certificates, counterexamples = _targets(task, request)
-    report, results = _reporter(request.style, task, options), []
-    line = ProgressLine(request.region.name)
-    for result in verify_each(task, dataclasses.replace(options, progress=line.search)):
-        line.clear()
-        if result.certificate is not None:
-            files.write(certificates[result.name], result.certificate)
-        if result.name in counterexamples and result.counterexample is not None:
-            counterexample.save(counterexamples[result.name], task, result)
-        results.append(result)
-        report.add(result, certificates[result.name])
-    code = worst_exit_code(results)
-    report.finish(code)
-    return code
+    names = [problem.name for problem in task.spec.problems]
+    certificate, found = request.certificate, request.counterexample
+    targets = Targets.of(names, request.region, certificate, found, counterexample)
+    report, line = _reporter(request.style, task, options), ProgressLine(request.region.name)
+    watched = dataclasses.replace(options, progress=line.search)
+    return targets.deliver(task, verify_each(task, watched), report, line)
 
 
 def _reporter(
@@ -54,28 +43,6 @@ def _reporter(
     from absint.report.decoding.text import DecodeTextReporter
 
     return DecodeTextReporter(task)
-
-
-def _targets(task: DecodeTask, request: Request) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Where each property's certificate and counterexample go; all can be written.
-
-    Raises InputError.
-    """
-    from absint.frontends.spec.files import stem
-
-    names = [problem.name for problem in task.spec.problems]
-    base = request.certificate or Path(f"{stem(request.region)}.cert")
-    certificates = per_property(names, base)
-    for path in certificates.values():
-        files.require_writable(path, [MAGIC])
-    counterexamples: dict[str, Path] = {}
-    if request.counterexample is not None:
-        counterexamples = per_property(names, request.counterexample)
-        for path in counterexamples.values():
-            files.require_writable(counterexample.place(path), [counterexample.MAGIC])
-    planned = [counterexample.place(path) for path in counterexamples.values()]
-    files.require_distinct([*certificates.values(), *planned])
-    return certificates, counterexamples
 
 
 def replay(path: Path, model: Path, region: Path, changed: bool, style: str) -> int:

@@ -1,12 +1,87 @@
-"""Where the results of a spec's properties are written."""
+"""Where the results of a spec's properties are written, and how they get there."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
+from absint.cli.exits import worst_exit_code
+from absint.cli.progress import ProgressLine
 from absint.problem import InputError
+from absint.proofs.format import MAGIC
 from absint.report import files
+
+
+class Counterexamples(Protocol):
+    """A kind of counterexample files: the module that writes them."""
+
+    def require_writable(self, path: Path) -> None: ...
+
+    def paths(self, path: Path) -> tuple[Path, ...]: ...
+
+    def save(self, path: Path, task: Any, result: Any) -> None: ...
+
+
+class Report(Protocol):
+    """Takes results as they come."""
+
+    def add(self, result: Any, certificate: Path) -> None: ...
+
+    def finish(self, exit_code: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Each property's certificate and, where they are asked for, counterexample."""
+
+    certificates: dict[str, Path]
+    counterexamples: dict[str, Path]
+    kind: Counterexamples | None
+
+    @staticmethod
+    def of(
+        names: Sequence[str],
+        region: Path,
+        certificate: Path | None,
+        counterexample: Path | None,
+        kind: Counterexamples | None,
+    ) -> Targets:
+        """All can be written and no two are one. Raises InputError.
+
+        ``kind`` is needed where ``counterexample`` is given.
+        """
+        from absint.frontends.spec.files import stem
+
+        certificates = per_property(names, certificate or Path(f"{stem(region)}.cert"))
+        for path in certificates.values():
+            files.require_writable(path, [MAGIC])
+        counterexamples: dict[str, Path] = {}
+        planned = list(certificates.values())
+        if counterexample is not None and kind is not None:
+            counterexamples = per_property(names, counterexample)
+            for path in counterexamples.values():
+                kind.require_writable(path)
+                planned += kind.paths(path)
+        files.require_distinct(planned)
+        return Targets(certificates, counterexamples, kind)
+
+    def deliver(self, task: Any, results: Iterable[Any], report: Report, line: ProgressLine) -> int:
+        """Writes and reports the results of ``task`` as they come; returns the exit code."""
+        done = []
+        for result in results:
+            line.clear()
+            if result.certificate is not None:
+                files.write(self.certificates[result.name], result.certificate)
+            place = self.counterexamples.get(result.name)
+            if self.kind is not None and place is not None and result.counterexample is not None:
+                self.kind.save(place, task, result)
+            done.append(result)
+            report.add(result, self.certificates[result.name])
+        code = worst_exit_code(done)
+        report.finish(code)
+        return code
 
 
 def per_property(names: Sequence[str], base: Path) -> dict[str, Path]:

@@ -11,15 +11,13 @@ from typing import Any
 import click
 
 from absint.api import Task, load, verify_each
-from absint.cli.exits import worst_exit_code
 from absint.cli.options import SETTINGS, converted, jobs, output_format, path_option, seconds, size
 from absint.cli.progress import ProgressLine
-from absint.cli.targets import per_property
+from absint.cli.targets import Counterexamples, Targets
 from absint.problem import InputError
-from absint.proofs.format import MAGIC, Certificate, CertificateError
+from absint.proofs.format import Certificate, CertificateError
 from absint.report import files
 from absint.search.options import SearchOptions
-from absint.search.result import Result
 
 EPILOG = """\b
 Exit code: that of the worst property.
@@ -176,48 +174,21 @@ class Request:
 
             return decoding.verify(self, options)
         task = load(self.model, self.region, trusted=self.trusted)
-        certificates, counterexamples = self._targets(task)
+        targets = self._targets(task)
         earlier = None if self.resume is None else _read_certificate(self.resume, task)
-        report, results = reporter(self.style, task, options), list[Result]()
-        line = ProgressLine(self.region.name)
+        report, line = reporter(self.style, task, options), ProgressLine(self.region.name)
         watched = dataclasses.replace(options, progress=line.search)
-        for result in verify_each(task, watched, earlier):
-            line.clear()
-            if result.certificate is not None:
-                files.write(certificates[result.name], result.certificate)
-            if result.name in counterexamples and result.counterexample is not None:
-                from absint.report import counterexample
+        return targets.deliver(task, verify_each(task, watched, earlier), report, line)
 
-                counterexample.save(counterexamples[result.name], task, result)
-            results.append(result)
-            report.add(result, certificates[result.name])
-        code = worst_exit_code(results)
-        report.finish(code)
-        return code
-
-    def _targets(self, task: Task) -> tuple[dict[str, Path], dict[str, Path]]:
-        """Where each property's certificate and counterexample go; all can be written.
-
-        Raises InputError.
-        """
-        from absint.frontends.spec.files import stem
-
-        base = self.certificate or Path(f"{stem(self.region)}.cert")
-        names = [problem.name for problem in task.spec.properties]
-        certificates = per_property(names, base)
-        for path in certificates.values():
-            files.require_writable(path, [MAGIC])
-        counterexamples: dict[str, Path] = {}
-        planned = list(certificates.values())
+    def _targets(self, task: Task) -> Targets:
+        """Raises InputError."""
+        kind: Counterexamples | None = None
         if self.counterexample is not None:
             from absint.report import counterexample
 
-            counterexamples = per_property(names, self.counterexample)
-            for path in counterexamples.values():
-                counterexample.require_writable(path)
-                planned += counterexample.paths(path)
-        files.require_distinct(planned)
-        return certificates, counterexamples
+            kind = counterexample
+        names = [problem.name for problem in task.spec.properties]
+        return Targets.of(names, self.region, self.certificate, self.counterexample, kind)
 
 
 def _read_certificate(path: Path, task: Task) -> Certificate:

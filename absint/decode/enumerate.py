@@ -7,7 +7,6 @@ harmless; the checker runs them again, rigorously, so nothing here is trusted.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,11 +16,12 @@ import numpy as np
 from absint.decode.greedy import Decoder
 from absint.decode.tree import Branch, Shared
 from absint.ir.affine import IntArray
-from absint.problem.decode import DecodeProblem
+from absint.problem.decode import DecodeProblem, until_stop
 from absint.problem.promptset import EMPTY, Node, members
 from absint.proofs.decode.check import StepBounds
 from absint.proofs.decode.state import Rules
 from absint.proofs.decode.stream import Rule, Step
+from absint.proofs.decode.walk import texts
 from absint.search.options import Deadline
 
 BOX = 4096
@@ -55,7 +55,7 @@ class Enumeration:
         with ThreadPoolExecutor(self.jobs) as pool:
             while batch := list(itertools.islice(boxes, self.jobs)):
                 for branch, (left, bad) in zip(batch, pool.map(self._open, batch), strict=True):
-                    self.texts += _texts(branch)
+                    self.texts += texts(branch.state)
                     self._close(branch, left, 0)
                     if len(bad):
                         yield bad
@@ -69,7 +69,7 @@ class Enumeration:
             branch, node, slot = self._left.pop()
             if node is EMPTY and self.whole is not None:
                 branch.lead_to(self.whole)
-            elif _texts(branch) <= BOX or slot == self.rules.slots:
+            elif texts(branch.state) <= BOX or slot == self.rules.slots:
                 yield branch
             else:
                 self._divide(branch, node, slot)
@@ -77,7 +77,7 @@ class Enumeration:
     def _divide(self, branch: Branch, node: Node, slot: int) -> None:
         """Parts of as many tokens as fit a box, at least one; those not in the set on their own."""
         own = branch.state.sets[slot]
-        room = max(1, BOX * own.bit_count() // _texts(branch))
+        room = max(1, BOX * own.bit_count() // texts(branch.state))
         parts: list[tuple[int, Node]] = []
         rest = own
         for mask, target in node.edges:
@@ -115,8 +115,7 @@ class Enumeration:
         problem: DecodeProblem = self.rules.problem
         return np.array(
             [
-                problem.admits(self.rules.cell, prompt)
-                and problem.catastrophic(prompt, [token for token in text if token >= 0])
+                problem.violates(self.rules.cell, prompt, until_stop(text))
                 for prompt, text in zip(prompts.tolist(), written.tolist(), strict=True)
             ],
             dtype=np.bool_,
@@ -135,7 +134,3 @@ class Enumeration:
                 self._close(child, left[left[:, slot] == token], slot + 1)
             if rest:
                 self._close(children[-1], left[:0], slot + 1)
-
-
-def _texts(branch: Branch) -> int:
-    return math.prod(mask.bit_count() for mask in branch.state.sets)

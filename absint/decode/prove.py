@@ -1,10 +1,10 @@
-"""From a decoding problem to a verdict. ``checked`` is the only place that says verified."""
+"""From a decoding problem to a verdict. ``_checked`` is the only place that says verified."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from absint.decode.tree import Branch, Shared, to_bytes
 from absint.ir import Graph
 from absint.ir.affine import IntArray
 from absint.ir.graph import FloatArray
-from absint.problem.decode import DecodeProblem, PromptCell
+from absint.problem.decode import DecodeProblem, until_stop
 from absint.problem.outlook import Outlook
 from absint.problem.promptset import PromptSet, PromptSpace
 from absint.proofs.decode.check import DecodeReport, StepBounds, check_decode, graphs_digest
@@ -43,6 +43,8 @@ CHECKED = 0.3
 LEAST, SHARE, FEW = 5.0, 0.25, 64
 """Bounds are tried for at least so many seconds, and at most for this share of what running all
 prompts would take, as told from a few."""
+QUICKEST = 1e-6
+"""Seconds that no run of a text stays below: so many prompts need not be timed."""
 EFFORTS = (Effort(2, 400), Effort(3, 4_000), Effort(6, 40_000))
 
 
@@ -67,7 +69,9 @@ def prove_decode(
 class _Cell:
     """One cell with what has been found of it."""
 
-    cell: PromptCell
+    rules: Rules
+    region: PromptSet
+    """Its prompts, all of them."""
     graph: Graph
     bounds: StepBounds
     decoder: Decoder
@@ -90,18 +94,23 @@ class _Proof:
 
     def run(self) -> DecodeResult:
         self.deadline = Deadline.after(0.6 * self.options.timeout)
-        self.outlook = Outlook(self.problem)
+        outlook = Outlook(self.problem)
         self.random = random.Random(self.options.seed)
         bounds = {n: StepBounds(self.problem, g, n) for n, g in self.graphs.items()}
         decoders = {n: Decoder(g, self.problem) for n, g in self.graphs.items()}
         self.cells = [
-            _Cell(cell, self.graphs[n], bounds[n], decoders[n])
+            _Cell(
+                Rules(self.problem, cell, outlook),
+                PromptSpace(n).of_cell(self.problem, cell),
+                self.graphs[n],
+                bounds[n],
+                decoders[n],
+            )
             for cell in self.problem.cells
             for n in (len(cell.slots),)
         ]
         for cell in self.cells:
-            space = PromptSpace(len(cell.cell.slots))
-            found = self._attack(cell, space.of_cell(self.problem, cell.cell))
+            found = self._attack(cell, cell.region)
             if found is not None:
                 return self._falsified(found)
         for cell in self.cells:
@@ -113,8 +122,7 @@ class _Proof:
     def _search(self, cell: _Cell) -> DecodeCounterexample | None:
         """Fills in the cell's proof; a counterexample where one turns up on the way."""
         if not self.bounds_first:
-            rules = Rules(self.problem, cell.cell, self.outlook)
-            self._keep(cell, Branch(rules.root()), [])
+            self._keep(cell, Branch(cell.rules.root()), [])
             return None
         deadline = self._patience(cell)
         # A single step has no consequences: what one effort leaves, the next would split further.
@@ -137,26 +145,25 @@ class _Proof:
 
     def _patience(self, cell: _Cell) -> Deadline:
         """A search by bounds may take a part of what running every text would."""
-        space = PromptSpace(len(cell.cell.slots))
-        everything = space.of_cell(self.problem, cell.cell)
-        few = sample(everything, FEW, self.random)
+        count = cell.region.count
+        if count > self.deadline.left() / (SHARE * QUICKEST):
+            return self.deadline
+        few = sample(cell.region, FEW, self.random)
         begun = time.monotonic()
         if len(few):
-            cell.bounds.runs.harmless_texts(cell.cell, few)
+            cell.bounds.runs.harmless_texts(cell.rules.cell, few)
         each = (time.monotonic() - begun) / max(1, len(few))
-        seconds = min(self.deadline.left(), max(LEAST, SHARE * each * everything.count))
-        return Deadline.after(seconds)
+        return Deadline.after(min(self.deadline.left(), max(LEAST, SHARE * each * count)))
 
     def _enumerate(self, cell: _Cell) -> DecodeCounterexample | None:
         """Runs what the search left open, as far as time allows."""
         if not cell.open or self.deadline.left() <= 0:
             return None
-        rules = Rules(self.problem, cell.cell, self.outlook)
-        root, old = Branch(rules.root()), cell.tree
+        root, old = Branch(cell.rules.root()), cell.tree
         whole = None if old is None else Shared(old.state, old)
         deadline = Deadline.after(CHECKED * self.deadline.left())
         fast = Decoder(cell.graph, self.problem, load=_single)
-        work = Enumeration(rules, cell.bounds, fast, deadline, self.options.jobs, whole)
+        work = Enumeration(cell.rules, cell.bounds, fast, deadline, self.options.jobs, whole)
         for suspects in work.run(root, cell.open.root):
             found = self._confirm(suspects)
             if found is not None:
@@ -165,9 +172,8 @@ class _Proof:
         return None
 
     def _attempt(self, cell: _Cell, effort: Effort, deadline: Deadline) -> CellSearch:
-        rules = Rules(self.problem, cell.cell, self.outlook)
         seed, jobs = self.options.seed, self.options.jobs
-        search = CellSearch(rules, cell.bounds, cell.decoder, effort, deadline, seed, jobs)
+        search = CellSearch(cell.rules, cell.bounds, cell.decoder, effort, deadline, seed, jobs)
         search.run()
         cell.cases += search.cases
         self._keep(cell, search.root, search.shared)
@@ -176,8 +182,8 @@ class _Proof:
     def _keep(self, cell: _Cell, root: Branch, shared: list[Shared]) -> None:
         """Takes a proof where it leaves fewer prompts open than the one before."""
         proof = to_bytes(root, shared, len(self.problem.vocabulary))
-        walk = Walk(self.problem, cell.cell, proof, self.outlook)
-        still_open = OpenPrompts(self.problem, cell.cell)
+        walk = Walk(self.problem, cell.rules.cell, proof, cell.rules.outlook)
+        still_open = OpenPrompts(self.problem, cell.rules.cell)
         for visit in walk.visits():
             still_open.add(visit)
         found = still_open.found()
@@ -196,7 +202,7 @@ class _Proof:
             for row, (prompt, text) in enumerate(
                 zip(chosen.tolist(), written.tolist(), strict=True)
             )
-            if self.problem.catastrophic(prompt, _text(text))
+            if self.problem.catastrophic(prompt, until_stop(text))
         ]
         if not bad:
             return None
@@ -204,12 +210,12 @@ class _Proof:
 
     def _confirm(self, suspects: IntArray) -> DecodeCounterexample | None:
         """The first of them, of some at least, that is catastrophic on the real runtime."""
-        suspects = suspects[: min(SUSPECTS, ATTACKS)]
+        suspects = suspects[:SUSPECTS]
         if not len(suspects):
             return None
         real = self.runtime(suspects.shape[1])(suspects)
         for prompt, text, margins in zip(suspects, real.tokens, real.margins, strict=True):
-            output = _text(text.tolist())
+            output = until_stop(text.tolist())
             if self.problem.catastrophic(prompt.tolist(), output):
                 return DecodeCounterexample(
                     tuple(prompt.tolist()), output, tuple(margins.tolist()[: len(output)])
@@ -254,11 +260,6 @@ def _reason(report: DecodeReport) -> str:
 
 def _single(constant: FloatArray) -> Any:
     return constant.astype(np.float32)
-
-
-def _text(tokens: Sequence[int]) -> tuple[int, ...]:
-    """What was emitted: up to the stop token."""
-    return tuple(token for token in tokens if token >= 0)
 
 
 def sample(prompts: PromptSet, count: int, source: random.Random) -> IntArray:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from absint.problem.problem import (
     Box,
@@ -37,9 +38,22 @@ def digest(problem: Problem) -> str:
 
 def from_json(data: bytes) -> Problem:
     """Reads a problem back. Raises ProblemError."""
+    return read_back(data, _read, to_json, "problem")
+
+
+Read = TypeVar("Read")
+
+
+def read_back(
+    data: bytes, read: Callable[[Any], Read], write: Callable[[Read], bytes], what: str
+) -> Read:
+    """What ``read`` makes of JSON. Raises ProblemError, also where ``write`` writes it otherwise.
+
+    ``read`` may trust nothing and need not say what is wrong with its data.
+    """
     try:
-        problem = _read(json.loads(data))
-        canonical = to_json(problem) == data
+        problem = read(json.loads(data))
+        canonical = write(problem) == data
     except ProblemError:
         raise
     except (
@@ -51,9 +65,9 @@ def from_json(data: bytes) -> Problem:
         OverflowError,
         RecursionError,
     ) as error:
-        raise ProblemError(f"not a well-formed problem: {error}") from error
+        raise ProblemError(f"not a well-formed {what}: {error}") from error
     if not canonical:
-        raise ProblemError("the problem is not in canonical form")
+        raise ProblemError(f"the {what} is not in canonical form")
     return problem
 
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from absint.problem.canonical import read_back
 from absint.problem.decode import (
     All,
     Atom,
@@ -65,24 +66,7 @@ def decode_digest(problem: DecodeProblem) -> str:
 
 def decode_from_json(data: bytes) -> DecodeProblem:
     """Reads a problem back. Raises ProblemError, also for what is not in canonical form."""
-    try:
-        problem = _read(json.loads(data))
-        canonical = decode_to_json(problem) == data
-    except ProblemError:
-        raise
-    except (
-        KeyError,
-        ValueError,
-        TypeError,
-        IndexError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
-        raise ProblemError(f"not a well-formed decode problem: {error}") from error
-    if not canonical:
-        raise ProblemError("the decode problem is not in canonical form")
-    return problem
+    return read_back(data, _read, decode_to_json, "decode problem")
 
 
 def _number(tokens: Tokens, sets: Sets) -> int:

@@ -162,9 +162,18 @@ class DecodeProblem:
         """Whether these two finished texts are the catastrophe."""
         return self._holds(self.catastrophe, prompt, output)
 
+    def violates(self, cell: PromptCell, prompt: Sequence[int], output: Sequence[int]) -> bool:
+        """Whether ``prompt`` is one of the cell's, and ``output`` after it the catastrophe."""
+        return self.admits(cell, prompt) and self.catastrophic(prompt, output)
+
     def _holds(self, formula: Formula, prompt: Sequence[int], output: Sequence[int]) -> bool:
         def says(index: int) -> int:
             machine = self.machines[index]
             return machine.labels[machine.run(prompt if machine.reads == "prompt" else output)]
 
         return holds(formula, says)
+
+
+def until_stop(row: Sequence[int]) -> tuple[int, ...]:
+    """The tokens of an output that is filled up with -1 after its stop token."""
+    return tuple(token for token in row if token >= 0)

@@ -13,6 +13,7 @@ from absint.problem import Cell, InputError, Problem
 from absint.report.counterexample import FloatArray, Saved
 from absint.report.document import dumps
 from absint.report.facts import confirmation_facts
+from absint.report.origin import changed_parts
 from absint.report.text import print_counterexample
 from absint.search.attack import Counterexample
 from absint.search.confirm import Confirmation, confirm
@@ -35,14 +36,7 @@ class Replay:
 def replay(task: Task, saved: Saved, changed: bool = False) -> Replay:
     """Runs ``saved`` again on ``task``. Raises InputError where the two do not belong together."""
     digests = {"model": task.model.digest, "spec": task.spec.digest}
-    other = tuple(part for part, found in digests.items() if saved.facts[part]["sha256"] != found)
-    if other and not changed:
-        part = other[0]
-        raise InputError(
-            f"is about another {part} (sha256 {saved.facts[part]['sha256'][:12]}…, not "
-            f"{digests[part][:12]}…); --changed replays it all the same",
-            str(saved.path),
-        )
+    other = changed_parts(saved.facts, digests, saved.path, changed)
     problem = task.problem(saved.property)
     index = _cell(problem, saved)
     found = confirm(

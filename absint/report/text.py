@@ -8,7 +8,7 @@ from typing import Any
 
 from absint.api import Task
 from absint.report.facts import result_facts
-from absint.report.words import count, share
+from absint.report.words import count, headline, share, tally
 from absint.search.result import Result, Verdict
 
 MAX_VALUES = 12
@@ -31,8 +31,7 @@ class TextReporter:
     def add(self, result: Result, certificate: Path) -> None:
         self.results.append(result)
         facts = result_facts(self.task, result, certificate)
-        seconds = result.effort.search_seconds + result.effort.check_seconds
-        print(f"{result.name}: {result.verdict.value} in {seconds:.2f} s")
+        print(headline(result))
         if result.verdict is Verdict.VERIFIED:
             _print_proof(result, facts)
         elif result.verdict is Verdict.FALSIFIED:
@@ -42,8 +41,7 @@ class TextReporter:
 
     def finish(self, exit_code: int) -> None:
         if len(self.results) > 1:
-            counts = {v: sum(r.verdict is v for r in self.results) for v in Verdict}
-            print(", ".join(f"{count} {verdict.value}" for verdict, count in counts.items()))
+            print(tally(self.results))
 
 
 def heading(task: Task) -> str:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import onnx
 
-sys.path.append(str(Path(__file__).parents[1] / "monitor"))
+sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "monitor")]
 
-from chains import Task, to_onnx, train
+from chains import Task, train
+from exporting import to_onnx
 
 SIGNS = 12
 """How many signs a prompt has."""

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 import torch
 from model import Decoder
 from numpy.typing import NDArray
@@ -166,25 +165,3 @@ def train(task: Task, signs: int, seed: int = 0) -> Decoder:
 
     fit(loss, cases, STEPS, RAMP, seed=seed, watch=watch)
     return model
-
-
-def to_onnx(model: Decoder, tokens: int) -> onnx.ModelProto:
-    """``tokens`` (1, m) to ``logits`` (1, m, vocabulary), without the exporter's notes."""
-    program = torch.onnx.export(
-        model.eval(),
-        (torch.zeros(1, tokens, dtype=torch.int64),),
-        dynamo=True,
-        opset_version=20,
-        input_names=["tokens"],
-        output_names=["logits"],
-        verbose=False,
-    )
-    assert program is not None
-    proto = program.model_proto
-    graph = proto.graph
-    items = [graph.node, graph.value_info, graph.input, graph.output, graph.initializer]
-    for item in (proto, graph, *(entry for entries in items for entry in entries)):
-        item.ClearField("metadata_props")
-        item.ClearField("doc_string")
-    onnx.checker.check_model(proto, full_check=True)
-    return proto

@@ -15,8 +15,12 @@ from pathlib import Path
 
 import onnx
 import torch
-from chains import Task, to_onnx, train
+from chains import Task, train
 from model import CAP, OBSERVATIONS, SEVERITY, STATES, TOKEN, VOCABULARY
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from exporting import to_onnx
 
 TASK = Task(
     vocabulary=VOCABULARY,

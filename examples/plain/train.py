@@ -9,6 +9,7 @@ and give other weights, which is why the model is kept in the repository.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ import numpy as np
 import onnx
 import torch
 from model import CAP, LENGTH, OBSERVATIONS, SEVERITY, SLOTS, STATES, TOKEN, Decoder
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from exporting import to_onnx
 
 RATE, DECAY, TEXTS, STEPS, WARM_UP = 3e-3, 0.5, 64, 3_000, 100
 
@@ -65,29 +70,7 @@ def train(seed: int = 0) -> Decoder:
     return model
 
 
-def to_onnx(model: Decoder) -> onnx.ModelProto:
-    """``tokens`` (1, m) to ``logits`` (1, m, vocabulary), without the exporter's notes."""
-    program = torch.onnx.export(
-        model.eval(),
-        (torch.zeros(1, LENGTH, dtype=torch.int64),),
-        dynamo=True,
-        opset_version=20,
-        input_names=["tokens"],
-        output_names=["logits"],
-        verbose=False,
-    )
-    assert program is not None
-    proto = program.model_proto
-    graph = proto.graph
-    items = [graph.node, graph.value_info, graph.input, graph.output, graph.initializer]
-    for item in (proto, graph, *(entry for entries in items for entry in entries)):
-        item.ClearField("metadata_props")
-        item.ClearField("doc_string")
-    onnx.checker.check_model(proto, full_check=True)
-    return proto
-
-
 if __name__ == "__main__":
     network = train()
     torch.save(network.state_dict(), Path(__file__).with_name("plain_8.pt"))
-    onnx.save(to_onnx(network), Path(__file__).with_name("plain_8.onnx"))
+    onnx.save(to_onnx(network, LENGTH), Path(__file__).with_name("plain_8.onnx"))

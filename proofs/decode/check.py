@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -21,7 +20,7 @@ from absint.problem.outlook import Outlook
 from absint.problem.promptset import PromptSet, PromptSpace
 from absint.proofs.arithmetic import FloatArray
 from absint.proofs.bounds import Bounds, Rows
-from absint.proofs.check import KNOWN_OPS, Progress, Rejection
+from absint.proofs.check import KNOWN_OPS, Progress, Rejection, side_by_side
 from absint.proofs.decode.run import Runs
 from absint.proofs.decode.state import State
 from absint.proofs.decode.stream import Rule
@@ -112,14 +111,13 @@ def _check_cell(
     jobs: int,
 ) -> None:
     still_open = OpenPrompts(bounds.problem, cell)
-    with ThreadPoolExecutor(jobs) as pool:
-        batches = _batches(walk, still_open, report)
-        for failed in pool.map(partial(bounds.failures, cell), batches):
-            for visit in failed:
-                reason = _REASONS[visit.step.rule]
-                report.rejected.append(Rejection(index, visit.ordinal, reason))
-            if progress is not None:
-                progress(report.cases)
+    batches = _batches(walk, still_open, report)
+    for _, failed in side_by_side(partial(bounds.failures, cell), batches, jobs):
+        for visit in failed:
+            reason = _REASONS[visit.step.rule]
+            report.rejected.append(Rejection(index, visit.ordinal, reason))
+        if progress is not None:
+            progress(report.cases)
     report.open_prompts.append(still_open.found())
 
 

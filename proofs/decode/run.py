@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.ir import Graph
-from absint.problem.decode import DecodeProblem, PromptCell
+from absint.problem.decode import DecodeProblem, PromptCell, until_stop
 from absint.problem.promptset import members
 from absint.proofs.decode.arithmetics import Arithmetic, Digits, Floats
 from absint.proofs.decode.sharing import Sharing
@@ -59,11 +59,7 @@ class Runs:
         slots, problem = len(cell.slots), self._problem
         outputs, sure = self.write(texts, slots)
         harmless = [
-            ok
-            and not (
-                problem.admits(cell, text[:slots])
-                and problem.catastrophic(text[:slots], [t for t in output if t >= 0])
-            )
+            ok and not problem.violates(cell, text[:slots], until_stop(output))
             for ok, text, output in zip(sure, texts.tolist(), outputs.tolist(), strict=True)
         ]
         return np.array(harmless, dtype=np.bool_)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from decoders import Decoder as Model
 from enumerated import BINDING, case, violations
 
 from absint.decode.greedy import Decoder
+from absint.decode.network import decode_graph
 from absint.decode.prove import prove_decode
 from absint.decode.result import DecodeResult
 from absint.ir import Graph
-from absint.problem.decode import DecodeProblem
+from absint.problem.decode import Atom, DecodeProblem, Machine, PromptCell
 from absint.proofs.decode.check import check_decode
 from absint.proofs.format import Certificate
 from absint.search.options import SearchOptions
@@ -49,6 +51,7 @@ def test_verdicts_are_those_of_enumeration(seed: int) -> None:
 def test_what_stays_open_is_what_violates(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without attacks: the open prompts are exactly the violating ones, of which no one is lost."""
     monkeypatch.setattr("absint.decode.prove.ATTACKS", 0)
+    monkeypatch.setattr("absint.decode.prove.SUSPECTS", 0)
     problem, graph, slots = case(seed)
     truth = violations(graph, problem)
     result = prove(graph, problem, slots)
@@ -61,6 +64,7 @@ def test_what_stays_open_is_what_violates(seed: int, monkeypatch: pytest.MonkeyP
 def test_no_violation_is_closed(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without attacks and without following single texts: abstraction alone."""
     monkeypatch.setattr("absint.decode.prove.ATTACKS", 0)
+    monkeypatch.setattr("absint.decode.prove.SUSPECTS", 0)
     monkeypatch.setattr("absint.decode.remainder.SMALL", 0)
     problem, graph, slots = case(seed)
     truth = violations(graph, problem)
@@ -68,3 +72,24 @@ def test_no_violation_is_closed(seed: int, monkeypatch: pytest.MonkeyPatch) -> N
     assert report is not None
     for found, bad in zip(report.open_prompts, truth, strict=True):
         assert bad <= set(found)
+
+
+def test_more_prompts_than_a_float_can_count() -> None:
+    """10^330 of them: the time that running all would take is not even estimated."""
+    slots, every = 330, frozenset(range(10))
+    model = Model(vocabulary=10, width=4, heads=1, kv_heads=1, hidden=4, activation="")
+    graph = decode_graph(model.graph(slots), 1)
+    said = Machine("output", ((1,) * 10, (1,) * 10), (0, 1))
+    problem = DecodeProblem(
+        name="p",
+        vocabulary=tuple("0123456789"),
+        cells=(PromptCell((every,) * slots),),
+        steps=1,
+        stop=frozenset(),
+        machines=(said,),
+        catastrophe=Atom(0, frozenset({0})),
+    )
+    result = prove(graph, problem, slots)
+    assert result.verdict is Verdict.VERIFIED
+    assert result.report is not None
+    assert result.report.prompts == 10**slots

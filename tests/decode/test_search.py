@@ -66,6 +66,7 @@ def test_what_stays_open_are_the_prompts_that_differ(
 ) -> None:
     """The machine says what the network does, but for a few prompts."""
     monkeypatch.setattr("absint.decode.prove.ATTACKS", 0)
+    monkeypatch.setattr("absint.decode.prove.SUSPECTS", 0)
     graph, rng = network(seed), random.Random(seed)
     problem = says(tree({}), SIZE)
     written = Decoder(graph, problem).decode(np.array(PROMPTS)).tokens[:, 0].tolist()

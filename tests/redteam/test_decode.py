@@ -32,6 +32,7 @@ def prove(graph: Graph) -> DecodeResult:
     decoder = Decoder(graph, PROBLEM)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("absint.decode.prove.ATTACKS", 0)
+        patch.setattr("absint.decode.prove.SUSPECTS", 0)
         return prove_decode(
             {SLOTS: graph}, PROBLEM, BINDING, lambda _: decoder.decode, SearchOptions(timeout=10)
         )

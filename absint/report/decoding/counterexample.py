@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,14 @@ from absint import __version__
 from absint.decode.result import DecodeResult
 from absint.decode.task import DecodeTask
 from absint.problem import InputError
-from absint.problem.canonical_decode import decode_to_json
+from absint.problem.canonical_decode import decode_digest
 from absint.problem.decode import DecodeProblem
 from absint.report import files
 from absint.report.decoding.facts import transcript_facts
 from absint.report.decoding.text import print_transcript
 from absint.report.decoding.transcript import Replayed, replayed
 from absint.report.document import dumps
+from absint.report.origin import changed_parts
 
 FORMAT = "absint-transcript 1"
 MAGIC = b'{\n  "format": "absint-transcript'
@@ -57,11 +57,20 @@ def place(path: Path) -> Path:
     return path if path.suffix == ".json" else path.with_name(path.name + ".json")
 
 
+def paths(path: Path) -> tuple[Path]:
+    """The files that ``save`` writes."""
+    return (place(path),)
+
+
+def require_writable(path: Path) -> None:
+    """Raises InputError unless the file can be written and replaces none but our own."""
+    files.require_writable(place(path), [MAGIC])
+
+
 def save(path: Path, task: DecodeTask, result: DecodeResult) -> None:
     """Writes the counterexample of a falsified result. Raises InputError."""
     if result.counterexample is None:
         raise ValueError(f"{result.name} has no counterexample")
-    problem = hashlib.sha256(decode_to_json(result.problem)).hexdigest()
     facts = {
         "format": FORMAT,
         "absint": __version__,
@@ -70,7 +79,7 @@ def save(path: Path, task: DecodeTask, result: DecodeResult) -> None:
         "spec": {
             "path": task.spec.sources.path,
             "sha256": task.spec.digest,
-            "problem": problem,
+            "problem": decode_digest(result.problem),
         },
         **transcript_facts(
             result.problem, replayed(task, result.problem, result.counterexample.prompt)
@@ -100,14 +109,7 @@ def load(path: Path) -> Saved:
 def replay(task: DecodeTask, saved: Saved, changed: bool = False) -> Replay:
     """Decodes the saved prompt again. Raises InputError where the two do not belong together."""
     digests = {"model": task.network.digest, "spec": task.spec.digest}
-    other = tuple(part for part, found in digests.items() if saved.facts[part]["sha256"] != found)
-    if other and not changed:
-        part = other[0]
-        raise InputError(
-            f"is about another {part} (sha256 {saved.facts[part]['sha256'][:12]}…, not "
-            f"{digests[part][:12]}…); --changed replays it all the same",
-            str(saved.path),
-        )
+    other = changed_parts(saved.facts, digests, saved.path, changed)
     problem = task.problem(saved.property)
     return Replay(saved, problem, replayed(task, problem, _prompt(problem, saved)), other)
 

@@ -9,7 +9,7 @@ from absint.decode.result import DecodeResult
 from absint.decode.task import DecodeTask
 from absint.report.decoding import counts, words
 from absint.report.decoding.facts import result_facts
-from absint.report.words import count
+from absint.report.words import count, headline, tally
 from absint.search.result import Verdict
 
 MAX_STEPS = 40
@@ -26,8 +26,7 @@ class DecodeTextReporter:
     def add(self, result: DecodeResult, certificate: Path) -> None:
         self.results.append(result)
         facts = result_facts(self.task, result, certificate)
-        seconds = result.effort.search_seconds + result.effort.check_seconds
-        print(f"{result.name}: {result.verdict.value} in {seconds:.2f} s")
+        print(headline(result))
         if result.verdict is Verdict.VERIFIED:
             _print_proof(result, facts)
         elif result.verdict is Verdict.FALSIFIED:
@@ -37,8 +36,7 @@ class DecodeTextReporter:
 
     def finish(self, exit_code: int) -> None:
         if len(self.results) > 1:
-            found = {v: sum(r.verdict is v for r in self.results) for v in Verdict}
-            print(", ".join(f"{number} {verdict.value}" for verdict, number in found.items()))
+            print(tally(self.results))
 
 
 def heading(task: DecodeTask) -> str:
