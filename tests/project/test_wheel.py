@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,11 @@ FOLDERS = {
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    """Without PYTHONPATH, which would lead to a checkout."""
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=cwd, env=clean
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
