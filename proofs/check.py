@@ -23,8 +23,9 @@ from absint.proofs.arithmetic import MAX_TERMS, FloatArray
 from absint.proofs.bounds import Bounds, Boxes
 from absint.proofs.coverage import Coverage, root_box
 from absint.proofs.format import Certificate, CertificateError
+from absint.proofs.leaves import Leaf, leaves
 from absint.proofs.rows import float_rows, join, mix
-from absint.proofs.stream import Arity, Leaf, Rule, leaves
+from absint.proofs.stream import Arity, Rule
 from absint.proofs.transformers.affine import AFFINE_OPS
 from absint.proofs.transformers.joint import JOINT_OPS
 from absint.proofs.transformers.univariate import UNIVARIATE_OPS
@@ -114,7 +115,7 @@ def _check_cell(
     lower, upper = box
     claims = _Claims(cell, graph)
     report.begin_cell()
-    stream = leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell))
+    stream = leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell, graph))
     size = max(1, min(BATCH, BATCH_ELEMENTS // max(node.size for node in graph.nodes)))
     for batch, failures in side_by_side(claims.failures, _batches(stream, size), jobs):
         for leaf, reason in failures:
@@ -209,6 +210,10 @@ class _Claims:
 
     def _mixed(self, leaves: list[Leaf]) -> list[Failure]:
         """MIX: each conjunction fails by a weighted sum of rows."""
+        phased = [(leaf, "its phases are not used yet") for leaf in leaves if leaf.phases]
+        leaves = [leaf for leaf in leaves if not leaf.phases]
+        if not leaves:
+            return phased
         given = np.array([leaf.choices for leaf in leaves], dtype=np.uint8)
         ends = np.cumsum([len(members) for members in self.members])[:-1]
         sums, strict, used = [], [], []
@@ -219,7 +224,7 @@ class _Claims:
         margin = self._bounds(leaves).minimum(join(sums))
         holds = np.where(np.stack(strict, axis=1), margin >= 0, margin > 0)
         holds &= np.stack(used, axis=1)
-        return [
+        return phased + [
             (leaf, _not_proved(found))
             for leaf, held, found in zip(leaves, holds, margin, strict=True)
             if not held.all()

@@ -1,22 +1,24 @@
-"""A cell's proof as a stream of rules in preorder, and the walk that turns it into leaves.
+"""A cell's proof as a stream of rules in preorder.
 
 A rule is one byte and its operands; numbers are LEB128 varints. ``split`` is followed by the proofs
 of its two parts, first the one with the smaller values: a part cannot be left out, shared or made
-to contain itself, because no rule refers to another. Boxes are never stored: the walk computes
-them, so a leaf cannot claim one that the splits do not give it.
+to contain itself, because no rule refers to another. Boxes and phases are never stored with a leaf:
+the walk (``absint.proofs.leaves``) computes them, so a leaf cannot claim one that the splits do not
+give it.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 
+from absint.ir import Graph
 from absint.problem import Cell
 from absint.proofs.format import CertificateError
-
-MAX_DEPTH = 10_000
+from absint.proofs.phases import neurons
 
 
 class Rule(IntEnum):
@@ -33,22 +35,47 @@ class Rule(IntEnum):
     OPEN = 4
     """Not decided."""
     MIX = 5
-    """Every conjunction fails on the whole box, by a weighted sum of its constraints and the
-    region's. Operands: for each conjunction, one byte of weight for each of those constraints."""
+    """Every conjunction fails on the whole set, by a weighted sum of its constraints, the region's
+    and the phases on the path. Operands: for each conjunction, one byte of weight for each of those
+    constraints, then one byte (``multiplier``) for each phase, oldest first."""
+    PHASE = 6
+    """``split`` at the knot of a neuron. Operands: the node, the entry."""
+    SLOPES = 7
+    """The lower slopes of neurons in the backward passes of the leaves below. Operands: for each
+    conjunction, one byte for each neuron."""
+
+    @property
+    def parts(self) -> int:
+        """How many proofs follow."""
+        return _PARTS.get(self, 0)
 
 
-def middle(lower: float, upper: float) -> float:
-    """Where HALVE cuts."""
-    return 0.5 * lower + 0.5 * upper
+_PARTS = {Rule.HALVE: 2, Rule.SPLIT: 2, Rule.PHASE: 2, Rule.SLOPES: 1}
+
+
+def multiplier(byte: int) -> float:
+    """The multiplier of a phase that a byte of MIX stands for: 0, or a float of 3 bits."""
+    return float((8 + byte % 8) * 2.0 ** (byte // 8 - 19)) if byte else 0.0
+
+
+_MULTIPLIERS = [multiplier(byte) for byte in range(256)]
+
+
+def nearest_multiplier(value: float) -> int:
+    """The byte whose multiplier is nearest to a value; of the two, the smaller."""
+    above = min(bisect_left(_MULTIPLIERS, value), 255)
+    below = max(above - 1, 0)
+    return below if value - _MULTIPLIERS[below] <= _MULTIPLIERS[above] - value else above
 
 
 @dataclass(frozen=True)
 class Step:
-    """One rule with its operands; ``choices`` holds its numbers (of MIX: the weights)."""
+    """One rule with its operands; ``choices`` holds its numbers (of MIX: the weights, bytes)."""
 
     rule: Rule
     choices: tuple[int, ...] = ()
     point: float | None = None
+    slopes: bytes = b""
 
 
 class Writer:
@@ -73,8 +100,20 @@ class Writer:
         for choice in choices:
             self._varint(choice)
 
+    def phase(self, node: int, entry: int) -> None:
+        """Of the entry of an elementwise node: at most its knot, then at least."""
+        self._bytes.append(Rule.PHASE)
+        self._varint(node)
+        self._varint(entry)
+
+    def slopes(self, slopes: bytes) -> None:
+        """``slopes``: for each conjunction, for each one-knot node, for each entry."""
+        self._bytes.append(Rule.SLOPES)
+        self._bytes += slopes
+
     def mix(self, weights: Sequence[int]) -> None:
-        """``weights``: for each conjunction, those of its constraints and then of the region's."""
+        """``weights``: for each conjunction, those of its constraints and then of the region's, and
+        then the bytes of the multipliers of the phases on the path, oldest first."""
         self._bytes.append(Rule.MIX)
         self._bytes += bytes(weights)
 
@@ -92,6 +131,10 @@ class Writer:
         elif step.rule is Rule.SPLIT:
             assert step.point is not None
             self.split(step.choices[0], step.point)
+        elif step.rule is Rule.PHASE:
+            self.phase(*step.choices)
+        elif step.rule is Rule.SLOPES:
+            self.slopes(step.slopes)
         elif step.rule is Rule.SAFE:
             self.safe(step.choices)
         elif step.rule is Rule.MIX:
@@ -118,53 +161,73 @@ def write_varint(out: bytearray, value: int) -> None:
 
 @dataclass(frozen=True)
 class Arity:
-    """How many operands a cell's leaves have."""
+    """How many operands the rules of a cell's proof have, and which neurons they may name."""
 
     conjunctions: int
     weights: int
     """The constraints of all conjunctions, and the region's once more for each conjunction."""
+    neurons: Mapping[int, int] = field(default_factory=dict)
+    """The elementwise nodes that are piecewise linear with one knot, and their sizes."""
 
     @staticmethod
-    def of(cell: Cell) -> Arity:
+    def of(cell: Cell, graph: Graph) -> Arity:
         count = len(cell.catastrophe)
         own = sum(len(conjunction) for conjunction in cell.catastrophe)
-        return Arity(count, own + count * len(cell.constraints))
+        return Arity(count, own + count * len(cell.constraints), neurons(graph))
+
+    @property
+    def slopes(self) -> int:
+        """The operands of SLOPES, bytes."""
+        return self.conjunctions * sum(self.neurons.values())
 
     def numbers(self, rule: Rule) -> int:
         """How many varints follow the byte of ``rule``."""
         if rule is Rule.SAFE:
             return self.conjunctions
-        return 0 if rule in (Rule.OPEN, Rule.MIX) else 1
+        if rule is Rule.PHASE:
+            return 2
+        return 0 if rule in (Rule.OPEN, Rule.MIX, Rule.SLOPES) else 1
 
 
 def steps(data: bytes, arity: Arity) -> Iterator[Step]:
     """The rules of a stream, in preorder. Raises CertificateError where it is not well-formed."""
-    cursor, missing = 0, 1
+    cursor = 0
+    missing = [0]  # how many phases lie above each proof that is still to come, the next one last
     while missing:
+        phases = missing.pop()
         if cursor >= len(data):
             raise CertificateError("a proof ends before all parts of its splits are proved")
         if data[cursor] > max(Rule):
             raise CertificateError(f"unknown rule {data[cursor]}")
         rule, cursor = Rule(data[cursor]), cursor + 1
-        choices = []
-        for _ in range(arity.numbers(rule)):
-            value, cursor = read_varint(data, cursor)
-            choices.append(value)
-        if rule is Rule.MIX:
-            choices = list(data[cursor : cursor + arity.weights])
-            cursor += arity.weights
-            if cursor > len(data):
-                raise CertificateError("a proof ends inside a list of weights")
-        point = None
-        if rule is Rule.SPLIT:
-            if cursor + 8 > len(data):
-                raise CertificateError("a proof ends inside a split")
-            (point,) = struct.unpack_from("<d", data, cursor)
-            cursor += 8
-        missing += 1 if rule <= Rule.SPLIT else -1
-        yield Step(rule, tuple(choices), point)
+        step, cursor = _operands(rule, data, cursor, arity, phases)
+        missing += [phases + (rule is Rule.PHASE)] * rule.parts
+        yield step
     if cursor != len(data):
         raise CertificateError("bytes follow the end of a proof")
+
+
+def _operands(rule: Rule, data: bytes, cursor: int, arity: Arity, phases: int) -> tuple[Step, int]:
+    """The rule with its operands, and the place after them."""
+    choices, point, start = [], None, cursor
+    for _ in range(arity.numbers(rule)):
+        value, cursor = read_varint(data, cursor)
+        choices.append(value)
+    if rule is Rule.SPLIT:
+        if cursor + 8 > len(data):
+            raise CertificateError("a proof ends inside a split")
+        (point,) = struct.unpack_from("<d", data, cursor)
+        cursor += 8
+    elif rule is Rule.MIX:
+        cursor += arity.weights + arity.conjunctions * phases
+        choices = list(data[start:cursor])
+    elif rule is Rule.SLOPES:
+        cursor += arity.slopes
+    if cursor > len(data):
+        what = "weights" if rule is Rule.MIX else "slopes"
+        raise CertificateError(f"a proof ends inside a list of {what}")
+    slopes = data[start:cursor] if rule is Rule.SLOPES else b""
+    return Step(rule, tuple(choices), point, slopes), cursor
 
 
 def read_varint(data: bytes, cursor: int) -> tuple[int, int]:
@@ -180,57 +243,3 @@ def read_varint(data: bytes, cursor: int) -> tuple[int, int]:
                 raise CertificateError("a number is not in its shortest form")
             return value, cursor
     raise CertificateError("a number is too long")
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A leaf of the proof with the box that the splits above give it."""
-
-    ordinal: int
-    rule: Rule
-    choices: tuple[int, ...]
-    lower: tuple[float, ...]
-    upper: tuple[float, ...]
-
-
-def leaves(
-    data: bytes, lower: Sequence[float], upper: Sequence[float], arity: Arity
-) -> Iterator[Leaf]:
-    """The leaves of a proof of the box [lower, upper], in preorder; memory grows with depth only.
-
-    Checks that the parts of every split cover the box that is split: a cut lies strictly inside
-    its dimension, and both closed halves are proved. Raises CertificateError.
-    """
-    low, high = list(lower), list(upper)
-    path: list[tuple[int, float, float, float, bool]] = []  # dimension, low, cut, high, in upper?
-    ordinal = 0
-    for step in steps(data, arity):
-        if step.rule <= Rule.SPLIT:
-            dimension = step.choices[0]
-            cut = _cut(step, dimension, low, high)
-            if len(path) >= MAX_DEPTH:
-                raise CertificateError(f"splits are nested more than {MAX_DEPTH} deep")
-            path.append((dimension, low[dimension], cut, high[dimension], False))
-            high[dimension] = cut
-            continue
-        yield Leaf(ordinal, step.rule, step.choices, tuple(low), tuple(high))
-        ordinal += 1
-        while path and path[-1][4]:
-            dimension, before, _, _, _ = path.pop()
-            low[dimension] = before
-        if path:
-            dimension, before, cut, after, _ = path.pop()
-            path.append((dimension, before, cut, after, True))
-            low[dimension], high[dimension] = cut, after
-
-
-def _cut(step: Step, dimension: int, low: Sequence[float], high: Sequence[float]) -> float:
-    if dimension >= len(low):
-        raise CertificateError(f"a split of dimension {dimension}, which does not exist")
-    centre = middle(low[dimension], high[dimension])
-    if step.point == centre:
-        raise CertificateError("a split at the middle is not written as one")
-    cut = centre if step.point is None else step.point
-    if not low[dimension] < cut < high[dimension]:
-        raise CertificateError(f"a split of dimension {dimension} outside its interval")
-    return cut

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -92,15 +93,16 @@ def _picture(
 ) -> Picture:
     units, problem = Units.of(task), problem_of(certificate)
     marked = _marked(given["counterexample"], task)
-    x, y = _axes(given["x_name"], given["y_name"], units, certificate)
+    graph = task.model.graph
+    x, y = _axes(given["x_name"], given["y_name"], units, most_split(certificate, graph))
     fixed = _fixed(given["fix"], units, (x, y))
-    view = cut(certificate, report, x, y, fixed, _through(problem, marked))
+    view = cut(certificate, graph, report, x, y, fixed, _through(problem, marked))
     landscape = None
     if given["classes"]:
         from absint.report.landscape import survey
 
         extents = (extent(view, 0, marked), extent(view, 1, marked))
-        landscape = survey(task.model.graph, problem.cells[0], view.point, (x, y), extents)
+        landscape = survey(graph, problem.cells[0], view.point, (x, y), extents)
     return Picture(view, landscape, units, problem.name, _subtitle(report, view), marked)
 
 
@@ -116,10 +118,10 @@ def _subtitle(report: CheckReport, view: Slice) -> str:
     return f"{verdict}   ·   {leaves}, {len(view.tiles)} in this slice"
 
 
-def _axes(x: str | None, y: str | None, units: Units, certificate: Certificate) -> tuple[int, int]:
-    """The dimensions to draw; those not given are the most split of the others."""
+def _axes(x: str | None, y: str | None, units: Units, best: Sequence[int]) -> tuple[int, int]:
+    """The dimensions to draw; those not given are the ``best`` of the others."""
     chosen = [None if name is None else _input(name, units) for name in (x, y)]
-    wide = [d for d in most_split(certificate) if d not in chosen]
+    wide = [d for d in best if d not in chosen]
     found = [wide.pop(0) if d is None and wide else d for d in chosen]
     if None in found:
         raise InputError("the region has fewer than two inputs with a width: there is no 2-D slice")

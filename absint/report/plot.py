@@ -20,6 +20,7 @@ INK, SOFT, PAPER, DANGER = "#1f2933", "#66727f", "#ffffff", "#c2362f"
 COLOURS = {
     Kind.SAFE: "#2f8f6b",
     Kind.MIXED: "#2a7f9e",
+    Kind.PHASED: "#5b6fb5",
     Kind.EMPTY: "#aab3bd",
     Kind.OPEN: "#f0a92b",
     Kind.REJECTED: "#8e44ad",

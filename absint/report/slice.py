@@ -4,38 +4,43 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
+from absint.ir import Graph
 from absint.problem import InputError, Problem
 from absint.proofs.check import CheckReport
 from absint.proofs.format import Certificate
-from absint.proofs.stream import Arity, Leaf, Rule, leaves, steps
+from absint.proofs.leaves import Leaf, leaves
+from absint.proofs.stream import Arity, Rule, steps
 
 FloatArray = NDArray[np.float64]
 MAX_TILES = 500_000
 
 
 class Kind(Enum):
-    """What is known of a leaf, in the order of the legend."""
+    """What is known of a box, in the order of the legend; of several leaves the last counts."""
 
     SAFE = "safe"
     MIXED = "safe, by a weighted sum"
+    PHASED = "safe, by phases of neurons"
     EMPTY = "outside the region"
     OPEN = "open: not decided"
     REJECTED = "rejected by the checker"
 
 
+_ORDER = list(Kind)
 KINDS = {Rule.SAFE: Kind.SAFE, Rule.MIX: Kind.MIXED, Rule.EMPTY: Kind.EMPTY, Rule.OPEN: Kind.OPEN}
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A leaf's rectangle in the slice: lower and upper corner, in the network's units."""
+    """A box's rectangle in the slice: lower and upper corner, in the network's units."""
 
     kind: Kind
     x: tuple[float, float]
@@ -74,14 +79,15 @@ def problem_of(certificate: Certificate) -> Problem:
     return certificate.problem
 
 
-def most_split(certificate: Certificate) -> list[int]:
+def most_split(certificate: Certificate, graph: Graph) -> list[int]:
     """The input dimensions, those with most splits first; ties go to the wider, then the earlier.
 
     Dimensions without width in every cell are left out.
     """
     problem, splits = problem_of(certificate), Counter[int]()
     for cell, proof in zip(problem.cells, certificate.proofs, strict=True):
-        splits.update(s.choices[0] for s in steps(proof, Arity.of(cell)) if s.rule <= Rule.SPLIT)
+        rules = steps(proof, Arity.of(cell, graph))
+        splits.update(s.choices[0] for s in rules if s.rule in (Rule.HALVE, Rule.SPLIT))
     boxes = [problem.network_box(cell) for cell in problem.cells]
     width = np.max([upper - lower for lower, upper in boxes], axis=0)
     wide = np.flatnonzero(width > 0).tolist()
@@ -90,6 +96,7 @@ def most_split(certificate: Certificate) -> list[int]:
 
 def cut(
     certificate: Certificate,
+    graph: Graph,
     report: CheckReport,
     x: int,
     y: int,
@@ -101,26 +108,26 @@ def cut(
     Raises InputError where it misses the region.
     """
     problem = problem_of(certificate)
-    at = _finest(certificate) if point is None else point.copy()
+    at = _finest(certificate, graph) if point is None else point.copy()
     for dimension, value in fixed.items():
         at[dimension] = value
     rejected = {(item.cell, item.leaf) for item in report.rejected}
-    tiles = tuple(_tiles(certificate, rejected, x, y, at))
+    tiles = tuple(_tiles(certificate, graph, rejected, x, y, at))
     if not tiles:
         raise InputError(f"the slice does not meet the region of {problem.name}")
     if len(tiles) > MAX_TILES:
-        raise InputError(f"the slice meets {len(tiles)} leaves, more than {MAX_TILES}")
+        raise InputError(f"the slice meets {len(tiles)} boxes, more than {MAX_TILES}")
     boxes = [problem.network_box(cell) for cell in problem.cells]
     return Slice(x, y, at, tiles, tuple(box for box in boxes if _within(box, at, (x, y))))
 
 
-def _finest(certificate: Certificate) -> FloatArray:
+def _finest(certificate: Certificate, graph: Graph) -> FloatArray:
     """The middle of the smallest leaf (by its share of its cell): where the proof was hardest."""
     problem, best = problem_of(certificate), (math.inf, np.zeros(0))
     for cell, proof in zip(problem.cells, certificate.proofs, strict=True):
         lower, upper = problem.network_box(cell)
         width = np.where(upper > lower, upper - lower, 1.0)
-        for leaf in leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell)):
+        for leaf in leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell, graph)):
             low, high = np.array(leaf.lower), np.array(leaf.upper)
             share = float(np.log2(np.where(high > low, (high - low) / width, 1.0)).sum())
             if share < best[0]:
@@ -135,16 +142,35 @@ def _within(box: tuple[FloatArray, FloatArray], at: FloatArray, axes: tuple[int,
 
 
 def _tiles(
-    certificate: Certificate, rejected: set[tuple[int, int]], x: int, y: int, at: FloatArray
-) -> Iterator[Tile]:
-    problem = problem_of(certificate)
+    certificate: Certificate,
+    graph: Graph,
+    rejected: set[tuple[int, int]],
+    x: int,
+    y: int,
+    at: FloatArray,
+) -> list[Tile]:
+    """One a box; where phases lie above boxes these overlap, and what is not proved lies on top."""
+    problem, found = problem_of(certificate), list[Tile]()
     rest = [d for d in range(problem.input_size) if d not in (x, y)]
     for index, cell in enumerate(problem.cells):
         lower, upper = (ends.tolist() for ends in problem.network_box(cell))
-        for leaf in leaves(certificate.proofs[index], lower, upper, Arity.of(cell)):
-            if _meets(leaf, rest, at, upper):
-                kind = Kind.REJECTED if (index, leaf.ordinal) in rejected else KINDS[leaf.rule]
-                yield Tile(kind, (leaf.lower[x], leaf.upper[x]), (leaf.lower[y], leaf.upper[y]))
+        stream = leaves(certificate.proofs[index], lower, upper, Arity.of(cell, graph))
+        for _, group in groupby(stream, key=lambda leaf: leaf.block.number):
+            some = list(group)
+            if not _meets(some[0], rest, at, upper):
+                continue
+            kinds = [
+                Kind.REJECTED if (index, leaf.ordinal) in rejected else _kind(leaf) for leaf in some
+            ]
+            low, high = some[0].lower, some[0].upper
+            kind = max(kinds, key=_ORDER.index)
+            found.append(Tile(kind, (low[x], high[x]), (low[y], high[y])))
+    return sorted(found, key=lambda tile: tile.kind in (Kind.OPEN, Kind.REJECTED))
+
+
+def _kind(leaf: Leaf) -> Kind:
+    phased = leaf.phases and leaf.rule in (Rule.SAFE, Rule.MIX)
+    return Kind.PHASED if phased else KINDS[leaf.rule]
 
 
 def _meets(leaf: Leaf, rest: Sequence[int], at: FloatArray, upper: Sequence[float]) -> bool:

@@ -158,7 +158,7 @@ class _Proof:
             Verdict.UNKNOWN,
             self._effort(),
             certificate=certificate.to_bytes(),
-            coverage=survey(certificate),
+            coverage=survey(certificate, self.graph),
             reason=self._reason(),
         )
 
@@ -237,7 +237,7 @@ def _trees(resume: Certificate | None, graph: Graph, problem: Problem) -> list[T
         raise InputError(f"{problem.name}: the certificate to resume is of another proof")
     try:
         return [
-            Tree.from_stream(stream, Arity.of(cell))
+            Tree.from_stream(stream, Arity.of(cell, graph))
             for stream, cell in zip(resume.proofs, problem.cells, strict=True)
         ]
     except CertificateError as error:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.proofs.stream import Arity, Rule, Step, Writer, leaves, steps
+from absint.proofs.leaves import leaves
+from absint.proofs.stream import Arity, Rule, Step, Writer, steps
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -18,7 +19,7 @@ _OPEN = Step(Rule.OPEN)
 
 @dataclass
 class Tree:
-    """Nodes by number, the root 0; a split's parts are numbered ``child`` and ``child + 1``."""
+    """Nodes by number, the root 0; a split's parts are numbered from ``child`` on."""
 
     rules: list[Step] = field(default_factory=lambda: [_OPEN])
     child: list[int] = field(default_factory=lambda: [-1])
@@ -44,8 +45,8 @@ class Tree:
         while stack:
             node = stack.pop()
             yield node
-            if self.child[node] >= 0:
-                stack += [self.child[node] + 1, self.child[node]]
+            first, parts = self.child[node], self.rules[node].rule.parts
+            stack += range(first + parts - 1, first - 1, -1)
 
     def leaves(self) -> list[int]:
         """The leaves' numbers, in the order of the proof stream."""
@@ -69,12 +70,12 @@ class Tree:
             else:
                 node = waiting.pop()
                 tree.rules[node] = step
-            if step.rule <= Rule.SPLIT:
+            if parts := step.rule.parts:
                 first = len(tree.rules)
                 tree.child[node] = first
-                tree.rules += [_OPEN, _OPEN]
-                tree.child += [-1, -1]
-                waiting += [first + 1, first]
+                tree.rules += [_OPEN] * parts
+                tree.child += [-1] * parts
+                waiting += range(first + parts - 1, first - 1, -1)
         return tree
 
 

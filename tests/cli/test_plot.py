@@ -85,9 +85,10 @@ def test_without_matplotlib_it_says_what_to_install(
 def test_the_tiles_of_a_slice_cover_it_once(proof: Path) -> None:
     """Exactly: the rectangles' areas add up to the region's, and no two overlap."""
     certificate = Certificate.from_bytes(proof.read_bytes())
-    x, y = most_split(certificate)[:2]
+    graph = load(MODEL, SAFE).model.graph
+    x, y = most_split(certificate, graph)[:2]
     for fixed in ({}, {0: 450.0}, {0: 300.0, 4: 30.0}):
-        view = cut(certificate, CheckReport(), x, y, fixed)
+        view = cut(certificate, graph, CheckReport(), x, y, fixed)
         lower, upper = certificate.problem.network_box(certificate.problem.cells[0])
         area = Fraction(0)
         for tile in view.tiles:
@@ -103,7 +104,8 @@ def test_an_open_leaf_is_drawn_as_one(run: Run, tmp_path: Path) -> None:
     assert run("verify", MODEL, "--region", SAFE, "--timeout", "0.001").code == 3
     certificate = Certificate.from_bytes((tmp_path / "safe.cert").read_bytes())
     lower, upper = certificate.problem.network_box(certificate.problem.cells[0])
-    view = cut(certificate, CheckReport(), 0, 1, {}, (lower + upper) / 2)
+    graph = load(MODEL, SAFE).model.graph
+    view = cut(certificate, graph, CheckReport(), 0, 1, {}, (lower + upper) / 2)
     assert Kind.OPEN in view.counts()
     assert run("plot", "safe.cert", *PAIR, "--output", "p.svg").code == 0
 

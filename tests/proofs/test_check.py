@@ -216,9 +216,9 @@ def test_a_region_without_floats_is_refused() -> None:
     )
     cell = replace(far_apart(graph, SAFER).cells[0], box=narrow)
     claim = replace(problem(graph, cell), semantics=Semantics(inputs="representable"))
-    for run in (lambda c: check(c, graph), survey):
+    for run in (check, survey):
         with pytest.raises(CertificateError, match="no region"):
-            run(certificate(graph, claim, [SAFE]))
+            run(certificate(graph, claim, [SAFE]), graph)
 
 
 def test_numbers_beyond_the_floats() -> None:

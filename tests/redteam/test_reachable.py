@@ -22,7 +22,8 @@ from redteam.networks import Shape, network
 from absint import api
 from absint.proofs.check import check
 from absint.proofs.format import Certificate
-from absint.proofs.stream import Arity, Rule, leaves
+from absint.proofs.leaves import leaves
+from absint.proofs.stream import Arity, Rule
 from absint.search.attack import Attack
 from absint.search.options import SearchOptions
 from absint.search.result import Result, Verdict
@@ -263,8 +264,9 @@ def _inspect(task: api.Task, result: Result, case: Case, rng: random.Random) -> 
     looked = 0
     for index, cell in enumerate(result.problem.cells):
         lower, upper = (end.tolist() for end in result.problem.network_box(cell))
-        for leaf in leaves(certificate.proofs[index], lower, upper, Arity.of(cell)):
-            if leaf.rule is Rule.OPEN or (index, leaf.ordinal) in rejected:
+        arity = Arity.of(cell, task.model.graph)
+        for leaf in leaves(certificate.proofs[index], lower, upper, arity):
+            if leaf.rule is Rule.OPEN or leaf.phases or (index, leaf.ordinal) in rejected:
                 continue
             looked += 1
             inside = (np.array(leaf.lower) <= bad) & (bad <= np.array(leaf.upper))

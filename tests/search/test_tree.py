@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 from searchcases import F, least
 
+from absint.ir import GraphBuilder
 from absint.problem import Box, Cell, Problem, constraint
 from absint.proofs.coverage import survey
 from absint.proofs.format import Certificate, CertificateError
-from absint.proofs.stream import Arity, Rule, Step, Writer, leaves
+from absint.proofs.leaves import leaves
+from absint.proofs.stream import Arity, Rule, Step, Writer
 from absint.search.tree import Frontier, Tree, open_boxes
 
 ARITY = Arity(conjunctions=2, weights=5)
+_BUILDER = GraphBuilder()
+GRAPH = _BUILDER.build({"y": _BUILDER.input("x", (3,))})
 LOWER, UPPER = np.array([-1.0, 0.0, 2.0]), np.array([1.0, 8.0, 2.0])
 
 
@@ -174,9 +178,9 @@ def test_what_is_open_is_measured_exactly(seed: int) -> None:
     asked = Problem("p", 3, 1, (cell, cell))
     lower, upper = asked.network_box(cell)
     proof = tree.stream()
-    coverage = survey(Certificate("", "", "", asked, (proof, Tree().stream())))
+    coverage = survey(Certificate("", "", "", asked, (proof, Tree().stream())), GRAPH)
     expected, count = F(0), 0
-    for leaf in leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell)):
+    for leaf in leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell, GRAPH)):
         if leaf.rule is Rule.OPEN:
             count += 1
             part = F(1)
@@ -191,5 +195,5 @@ def test_what_is_open_is_measured_exactly(seed: int) -> None:
 def test_a_region_of_one_point_is_open_as_a_whole() -> None:
     point = Box((F(1), F(2), F(3)), (F(1), F(2), F(3)))
     asked = Problem("p", 3, 1, (Cell(point, ((least(0, 1),),)),))
-    assert survey(Certificate("", "", "", asked, (b"\x04",))).open_share == [1]
-    assert survey(Certificate("", "", "", asked, (b"\x02\x00",))).open_share == [0]
+    assert survey(Certificate("", "", "", asked, (b"\x04",)), GRAPH).open_share == [1]
+    assert survey(Certificate("", "", "", asked, (b"\x02\x00",)), GRAPH).open_share == [0]
