@@ -31,9 +31,16 @@ be read or is wrong; 4 not supported; 130 interrupted. Only 0 means that the pro
     help="The ONNX file that the certificate must be about; of a PyTorch model its lowered graph.",
 )
 @path_option("--region", required=True, help="The spec that it must be about.")
+@path_option(
+    "--statement",
+    help="The in-toto statement to be held against the certificate, too.  [default: "
+    "CERTIFICATE.intoto.json, if there is one]",
+)
 @jobs()
 @output_format()
-def command(certificate: Path, model: Path, region: Path, jobs: int, style: str) -> int:
+def command(
+    certificate: Path, model: Path, region: Path, statement: Path | None, jobs: int, style: str
+) -> int:
     """Re-check a certificate without trusting the search that wrote it.
 
     The model is lowered and the spec is read anew; every bound is recomputed in rigorous float64,
@@ -53,6 +60,10 @@ def command(certificate: Path, model: Path, region: Path, jobs: int, style: str)
     line.clear()
     code = ACCEPTED if report.accepted else REJECTED if report.rejected else INCOMPLETE
     seconds = time.monotonic() - started
+    wrong = None if code == REJECTED else _wrong(certificate, data, statement, code)
+    if wrong is not None:
+        show(style, certificate, None, wrong, seconds, REJECTED)
+        return REJECTED
     if isinstance(report, CheckReport):
         show(style, certificate, report, "", seconds, code)
     else:
@@ -60,3 +71,19 @@ def command(certificate: Path, model: Path, region: Path, jobs: int, style: str)
 
         show_decoding(style, certificate, data, report, seconds, code)
     return code
+
+
+def _wrong(certificate: Path, data: bytes, statement: Path | None, code: int) -> str | None:
+    """Why the statement about a certificate that holds is not right. Raises InputError."""
+    from absint.report import statement as statements
+    from absint.search.result import Verdict
+
+    path = statement or statements.path_beside(certificate)
+    if statement is None and not path.exists():
+        return None
+    verdict = Verdict.VERIFIED if code == ACCEPTED else Verdict.UNKNOWN
+    try:
+        statements.require(files.read(path, "statement", statements.MAX_SIZE), data, verdict.value)
+    except statements.StatementError as error:
+        return f"the statement {path}: {error}"
+    return None

@@ -30,7 +30,8 @@ def verify(request: Request, options: SearchOptions) -> int:
     targets = Targets.of(names, request.region, certificate, found, counterexample)
     report, line = _reporter(request.style, task, options), ProgressLine(request.region.name)
     watched = dataclasses.replace(options, progress=line.search)
-    return targets.deliver(task, verify_each(task, watched), report, line)
+    named = (request.model, request.region)
+    return targets.deliver(task, named, verify_each(task, watched), report, line)
 
 
 def _reporter(

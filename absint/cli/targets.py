@@ -10,8 +10,7 @@ from typing import Any, Protocol
 from absint.cli.exits import worst_exit_code
 from absint.cli.progress import ProgressLine
 from absint.problem import InputError
-from absint.proofs.format import MAGIC
-from absint.report import files
+from absint.report import artifacts, files
 
 
 class Counterexamples(Protocol):
@@ -56,9 +55,9 @@ class Targets:
 
         certificates = per_property(names, certificate or Path(f"{stem(region)}.cert"))
         for path in certificates.values():
-            files.require_writable(path, [MAGIC])
+            artifacts.require_writable(path)
         counterexamples: dict[str, Path] = {}
-        planned = list(certificates.values())
+        planned = [own for path in certificates.values() for own in artifacts.paths(path)]
         if counterexample is not None and kind is not None:
             counterexamples = per_property(names, counterexample)
             for path in counterexamples.values():
@@ -67,16 +66,27 @@ class Targets:
         files.require_distinct(planned)
         return Targets(certificates, counterexamples, kind)
 
-    def deliver(self, task: Any, results: Iterable[Any], report: Report, line: ProgressLine) -> int:
-        """Writes and reports the results of ``task`` as they come; returns the exit code."""
+    def deliver(
+        self,
+        task: Any,
+        files: tuple[Path, Path],
+        results: Iterable[Any],
+        report: Report,
+        line: ProgressLine,
+    ) -> int:
+        """Writes and reports the results of ``task`` as they come; returns the exit code.
+
+        ``files``: the model and the spec, as the certificates' statements name them.
+        """
         done = []
         for result in results:
             line.clear()
             if result.certificate is not None:
-                files.write(self.certificates[result.name], result.certificate)
-            place = self.counterexamples.get(result.name)
-            if self.kind is not None and place is not None and result.counterexample is not None:
-                self.kind.save(place, task, result)
+                place, verdict = self.certificates[result.name], result.verdict.value
+                artifacts.write(place, result.certificate, verdict, *map(str, files))
+            found = self.counterexamples.get(result.name)
+            if self.kind is not None and found is not None and result.counterexample is not None:
+                self.kind.save(found, task, result)
             done.append(result)
             report.add(result, self.certificates[result.name])
         code = worst_exit_code(done)

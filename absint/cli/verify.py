@@ -21,7 +21,8 @@ from absint.search.options import SearchOptions
 
 EPILOG = """\b
 Exit code: that of the worst property.
-    0  verified     the independent checker accepted the certificate, which is written
+    0  verified     the independent checker accepted the certificate, which is written,
+                    and a statement of it beside it (in-toto)
     1  falsified    an input that is catastrophic on the runtime, with zero tolerance
     3  unknown      out of time or memory; the certificate holds the proof so far (--resume)
     2  wrong input    4  not supported    70  internal error    130  interrupted
@@ -178,7 +179,8 @@ class Request:
         earlier = None if self.resume is None else _read_certificate(self.resume, task)
         report, line = reporter(self.style, task, options), ProgressLine(self.region.name)
         watched = dataclasses.replace(options, progress=line.search)
-        return targets.deliver(task, verify_each(task, watched, earlier), report, line)
+        results = verify_each(task, watched, earlier)
+        return targets.deliver(task, (self.model, self.region), results, report, line)
 
     def _targets(self, task: Task) -> Targets:
         """Raises InputError."""

@@ -113,7 +113,7 @@ def _decode(instance: Instance, settings: Settings, started: float) -> RowResult
         left = max(SHORTEST, started + instance.timeout - time.monotonic())
         options = dataclasses.replace(settings.options, timeout=left)
         (result,) = verify_each(task.only(problem), options)
-        _keep_decoded(_name(instance, names, problem.name), settings, task, result)
+        _keep_decoded(instance, names, settings, task, result)
         results.append(result)
     return _summary(results)
 
@@ -149,32 +149,42 @@ def _keep(instance: Instance, settings: Settings, task: Task, result: Result) ->
     from absint.report import counterexample
 
     name = _name(instance, [problem.name for problem in task.spec.properties], result.name)
-    _write_certificate(name, settings, result)
+    _write_certificate(name, instance, settings, result)
     if settings.counterexamples is not None and result.counterexample is not None:
         path = settings.counterexamples / f"{name}.npz"
         counterexample.require_writable(path)
         counterexample.save(path, task, result)
 
 
-def _keep_decoded(name: str, settings: Settings, task: DecodeTask, result: DecodeResult) -> None:
+def _keep_decoded(
+    instance: Instance,
+    names: Sequence[str],
+    settings: Settings,
+    task: DecodeTask,
+    result: DecodeResult,
+) -> None:
     from absint.report import files
     from absint.report.decoding import counterexample
 
-    _write_certificate(name, settings, result)
+    name = _name(instance, names, result.name)
+    _write_certificate(name, instance, settings, result)
     if settings.counterexamples is not None and result.counterexample is not None:
         path = settings.counterexamples / f"{name}.json"
         files.require_writable(path, [counterexample.MAGIC])
         counterexample.save(path, task, result)
 
 
-def _write_certificate(name: str, settings: Settings, result: Result | DecodeResult) -> None:
-    from absint.proofs.format import MAGIC
-    from absint.report import files
+def _write_certificate(
+    name: str, instance: Instance, settings: Settings, result: Result | DecodeResult
+) -> None:
+    from absint.report import artifacts
 
     if settings.certificates is not None and result.certificate is not None:
-        path = settings.certificates / f"{name}.cert"
-        files.require_writable(path, [MAGIC])
-        files.write(path, result.certificate)
+        path, verdict = settings.certificates / f"{name}.cert", result.verdict.value
+        artifacts.require_writable(path)
+        artifacts.write(
+            path, result.certificate, verdict, str(instance.model), str(instance.region)
+        )
 
 
 def _name(instance: Instance, names: Sequence[str], name: str) -> str:

@@ -273,7 +273,8 @@ def test_a_batch(run: Run, model: Path, texts, spec, tmp_path: Path) -> None:
     assert outcome.code == 1
     assert "falsified" in outcome.out
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["0001-model-spec-fails.json", "0001-model-spec-holds.cert"]
+    holds = "0001-model-spec-holds.cert"
+    assert names == ["0001-model-spec-fails.json", holds, f"{holds}.intoto.json"]
     certificate = tmp_path / "out" / names[1]
     assert run("check", certificate, "--model", model, "--region", region).code == 0
     assert (

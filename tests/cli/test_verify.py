@@ -40,7 +40,8 @@ def test_several_properties_the_worst_counts(run: Run, identity: Path, tmp_path:
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [
         "found-reached.json", "found-reached.npz", "identity.onnx",
-        "spec-both_low-2.cert", "spec-both_low.cert", "spec.yaml",
+        "spec-both_low-2.cert", "spec-both_low-2.cert.intoto.json",
+        "spec-both_low.cert", "spec-both_low.cert.intoto.json", "spec.yaml",
     ]  # fmt: skip
     for name, problem in (("both_low", "both low"), ("both_low-2", "both_low")):
         path = tmp_path / f"spec-{name}.cert"
@@ -55,7 +56,8 @@ def test_the_given_name_is_extended_by_the_property(
     (tmp_path / "out").mkdir()
     run("verify", identity, "--region", "spec.yaml", "--certificate", "out/proof.bin")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["proof-both_low-2.bin", "proof-both_low.bin"]
+    stems = ("proof-both_low-2.bin", "proof-both_low.bin")
+    assert names == [f"{stem}{end}" for stem in stems for end in ("", ".intoto.json")]
 
 
 def test_unknown_is_resumed_to_verified(run: Run, tmp_path: Path) -> None:
