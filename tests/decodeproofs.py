@@ -126,7 +126,7 @@ def proved(seed: int) -> Case:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("absint.decode.prove.ATTACKS", 0)
         patch.setattr("absint.decode.prove.SUSPECTS", 0)
-        patch.setattr("absint.decode.remainder.SMALL", 8 if seed % 2 else 0)
+        patch.setattr("absint.decode.prove.SMALL", 8 if seed % 2 else 0)
         decoder = Decoder(graph, problem)
         result = prove_decode(
             {slots: graph}, problem, BINDING, lambda _: decoder.decode, SearchOptions(timeout=60)

@@ -38,7 +38,9 @@ Examples:
     absint verify --instances instances.csv --results results.csv --certificates certs
 """
 
-_SINGLE = ("model", "region", "certificate", "counterexample", "resume", "jobs", "untrusted")
+_SINGLE = (
+    "model", "region", "certificate", "counterexample", "resume", "jobs", "count", "untrusted",
+)  # fmt: skip
 _BATCH = ("results", "workers", "certificates", "counterexamples")
 
 
@@ -89,6 +91,12 @@ _BATCH = ("results", "workers", "certificates", "counterexamples")
     help="Where bounds are computed: cpu (numpy), or a PyTorch device such as cuda.",
 )
 @click.option(
+    "--count",
+    is_flag=True,
+    help="Of a network that decodes: go on after a counterexample, and say for how many prompts "
+    "the property is certified.",
+)
+@click.option(
     "--untrusted",
     is_flag=True,
     help="Refuse a MODEL whose loading executes code, as all of PyTorch's do.",
@@ -117,7 +125,12 @@ def command(context: click.Context, /, **given: Any) -> int:
     processes; a crash loses one row.
     """
     options = SearchOptions(
-        given["timeout"], given["memory"], given["jobs"], given["seed"], given["device"]
+        given["timeout"],
+        given["memory"],
+        given["jobs"],
+        given["seed"],
+        given["device"],
+        given["count"],
     )
     batch = given["instances"] is not None
     _reject(context, _SINGLE if batch else _BATCH, batch)
@@ -174,6 +187,8 @@ class Request:
             from absint.cli import decoding
 
             return decoding.verify(self, options)
+        if options.count:
+            raise InputError("counts prompts: it is for specs with 'decode'", "--count")
         task = load(self.model, self.region, trusted=self.trusted)
         targets = self._targets(task)
         earlier = None if self.resume is None else _read_certificate(self.resume, task)

@@ -53,6 +53,11 @@ class Outcomes:
         """Whether the labels were seen to tell what is emitted at the state's step."""
         return self.rules.emitted(state) in self._says
 
+    def open(self, state: State) -> bool:
+        """Whether reading more of the prompt may tell its outcome apart."""
+        labels = self._labels(state, state.sets)
+        return state.read < self.rules.slots and (labels is None or len(labels) > 1)
+
     def token(self, state: State) -> int | None:
         """The token that samples with the state's labels emitted; None where that is not known."""
         says = self._says.get(self.rules.emitted(state), {})

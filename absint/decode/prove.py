@@ -21,10 +21,12 @@ from absint.ir.affine import IntArray
 from absint.ir.graph import FloatArray
 from absint.problem.decode import DecodeProblem, until_stop
 from absint.problem.outlook import Outlook
-from absint.problem.promptset import PromptSet, PromptSpace
+from absint.problem.pieces import Pieces
+from absint.problem.promptset import PromptSet, PromptSpace, TooLargeError
 from absint.proofs.decode.check import DecodeReport, StepBounds, check_decode, graphs_digest
+from absint.proofs.decode.remaining import OpenPrompts
 from absint.proofs.decode.state import Rules
-from absint.proofs.decode.walk import OpenPrompts, Walk
+from absint.proofs.decode.walk import Walk
 from absint.proofs.format import Certificate
 from absint.search import result
 from absint.search.options import Deadline, SearchOptions
@@ -36,6 +38,8 @@ Runner = Callable[[IntArray], Transcript]
 
 ATTACKS = 512
 """Random prompts that are tried before anything is proved, and open ones after each search."""
+SMALL = 4096
+"""Prompts that are worth following one by one."""
 SUSPECTS = 64
 """Of one find, how many are replayed."""
 CHECKED = 0.3
@@ -77,7 +81,7 @@ class _Cell:
     decoder: Decoder
     proof: bytes = b""
     cases: int = 0
-    open: PromptSet | None = None
+    open: Pieces | None = None
     tree: Branch | None = None
     shared: list[Shared] = field(default_factory=list)
 
@@ -91,6 +95,7 @@ class _Proof:
     options: SearchOptions
     bounds_first: bool
     started: float = field(default_factory=time.monotonic)
+    found: DecodeCounterexample | None = None
 
     def run(self) -> DecodeResult:
         self.deadline = Deadline.after(0.6 * self.options.timeout)
@@ -109,39 +114,36 @@ class _Proof:
             for cell in self.problem.cells
             for n in (len(cell.slots),)
         ]
-        for cell in self.cells:
-            found = self._attack(cell, cell.region)
-            if found is not None:
-                return self._falsified(found)
-        for cell in self.cells:
-            found = self._search(cell) or self._enumerate(cell)
-            if found is not None:
-                return self._falsified(found)
+        if any(self._attack(Pieces(c.region.space, [c.region]), c) for c in self.cells):
+            return self._falsified()
+        if any(self._search(cell) or self._enumerate(cell) for cell in self.cells):
+            return self._falsified()
         return self._checked()
 
-    def _search(self, cell: _Cell) -> DecodeCounterexample | None:
-        """Fills in the cell's proof; a counterexample where one turns up on the way."""
+    @property
+    def _over(self) -> bool:
+        """Whether a counterexample is the whole answer, and there is one."""
+        return self.found is not None and not self.options.count
+
+    def _search(self, cell: _Cell) -> bool:
+        """Fills in the cell's proof; whether a counterexample on the way ends everything."""
         if not self.bounds_first:
             self._keep(cell, Branch(cell.rules.root()), [])
-            return None
+            return False
         deadline = self._patience(cell)
         # A single step has no consequences: what one effort leaves, the next would split further.
         for effort in EFFORTS[-1:] if self.problem.steps == 1 else EFFORTS:
             search = self._attempt(cell, effort, deadline)
             if not cell.open:
-                return None
-            found = self._attack(cell, cell.open)
-            if found is not None:
-                return found
-            remainder = Remainder(search, cell.open)
-            if remainder.small:
-                remainder.close()
+                return False
+            if self._attack(cell.open, cell):
+                return True
+            if cell.open.count <= SMALL:
+                Remainder(search, cell.open.united()).close()
                 self._keep(cell, search.root, search.shared)
-                if not cell.open:
-                    return None
-            if deadline.left() <= 0:
-                return None
-        return None
+            if not cell.open or deadline.left() <= 0:
+                return False
+        return False
 
     def _patience(self, cell: _Cell) -> Deadline:
         """A search by bounds may take a part of what running every text would."""
@@ -155,21 +157,24 @@ class _Proof:
         each = (time.monotonic() - begun) / max(1, len(few))
         return Deadline.after(min(self.deadline.left(), max(LEAST, SHARE * each * count)))
 
-    def _enumerate(self, cell: _Cell) -> DecodeCounterexample | None:
-        """Runs what the search left open, as far as time allows."""
+    def _enumerate(self, cell: _Cell) -> bool:
+        """Runs what the search left open, as far as time allows; whether that ends everything."""
         if not cell.open or self.deadline.left() <= 0:
-            return None
+            return False
+        try:
+            left = cell.open.united()
+        except TooLargeError:
+            return False
         root, old = Branch(cell.rules.root()), cell.tree
         whole = None if old is None else Shared(old.state, old)
         deadline = Deadline.after(CHECKED * self.deadline.left())
         fast = Decoder(cell.graph, self.problem, load=_single)
         work = Enumeration(cell.rules, cell.bounds, fast, deadline, self.options.jobs, whole)
-        for suspects in work.run(root, cell.open.root):
-            found = self._confirm(suspects)
-            if found is not None:
-                return found
+        for suspects in work.run(root, left.root):
+            if self._confirm(suspects):
+                return True
         self._keep(cell, root, cell.shared if whole is None else [whole, *cell.shared])
-        return None
+        return False
 
     def _attempt(self, cell: _Cell, effort: Effort, deadline: Deadline) -> CellSearch:
         seed, jobs = self.options.seed, self.options.jobs
@@ -191,40 +196,37 @@ class _Proof:
             cell.proof, cell.open = proof, found
             cell.tree, cell.shared = root, list(shared)
 
-    def _attack(self, cell: _Cell, prompts: PromptSet) -> DecodeCounterexample | None:
-        """Runs prompts out of a set; a confirmed counterexample, if one is catastrophic."""
+    def _attack(self, prompts: Pieces, cell: _Cell) -> bool:
+        """Runs prompts out of a set; whether a catastrophic one among them ends everything."""
+        if self.found is not None:
+            return self._over
         chosen = sample(prompts, ATTACKS, self.random)
         if not len(chosen):
-            return None
+            return False
         written = cell.decoder.decode(chosen).tokens
-        bad = [
-            row
-            for row, (prompt, text) in enumerate(
-                zip(chosen.tolist(), written.tolist(), strict=True)
-            )
-            if self.problem.catastrophic(prompt, until_stop(text))
-        ]
-        if not bad:
-            return None
-        return self._confirm(chosen[bad])
+        pairs = zip(chosen.tolist(), written.tolist(), strict=True)
+        bad = [self.problem.catastrophic(prompt, until_stop(text)) for prompt, text in pairs]
+        return self._confirm(chosen[np.array(bad, dtype=np.bool_)])
 
-    def _confirm(self, suspects: IntArray) -> DecodeCounterexample | None:
-        """The first of them, of some at least, that is catastrophic on the real runtime."""
+    def _confirm(self, suspects: IntArray) -> bool:
+        """Whether one of them, of some at least, is catastrophic on the real runtime, and that
+        ends everything. The first such is kept."""
         suspects = suspects[:SUSPECTS]
-        if not len(suspects):
-            return None
+        if self.found is not None or not len(suspects):
+            return self._over
         real = self.runtime(suspects.shape[1])(suspects)
         for prompt, text, margins in zip(suspects, real.tokens, real.margins, strict=True):
             output = until_stop(text.tolist())
             if self.problem.catastrophic(prompt.tolist(), output):
-                return DecodeCounterexample(
+                self.found = DecodeCounterexample(
                     tuple(prompt.tolist()), output, tuple(margins.tolist()[: len(output)])
                 )
-        return None
+                break
+        return self._over
 
-    def _falsified(self, found: DecodeCounterexample) -> DecodeResult:
+    def _falsified(self) -> DecodeResult:
         return DecodeResult(
-            self.problem, Verdict.FALSIFIED, self._effort(0.0), counterexample=found
+            self.problem, Verdict.FALSIFIED, self._effort(0.0), counterexample=self.found
         )
 
     def _effort(self, check: float) -> result.Effort:
@@ -232,7 +234,7 @@ class _Proof:
         return result.Effort(search, check, sum(cell.cases for cell in self.cells))
 
     def _checked(self) -> DecodeResult:
-        """Verified, where the checker accepts the whole proof; unknown otherwise."""
+        """Verified, where the checker accepts the whole proof; else unknown, or falsified."""
         certificate = Certificate(
             self.binding.model,
             self.binding.spec,
@@ -245,11 +247,12 @@ class _Proof:
             Certificate.from_bytes(certificate), self.graphs, self.problem, jobs=self.options.jobs
         )
         effort = self._effort(time.monotonic() - begun)
-        if report.accepted:
-            return DecodeResult(self.problem, Verdict.VERIFIED, effort, certificate, report)
-        return DecodeResult(
-            self.problem, Verdict.UNKNOWN, effort, certificate, report, reason=_reason(report)
-        )
+        if self.found is not None:
+            verdict = Verdict.FALSIFIED
+        else:
+            verdict = Verdict.VERIFIED if report.accepted else Verdict.UNKNOWN
+        reason = _reason(report) if verdict is Verdict.UNKNOWN else ""
+        return DecodeResult(self.problem, verdict, effort, certificate, report, self.found, reason)
 
 
 def _reason(report: DecodeReport) -> str:
@@ -262,7 +265,7 @@ def _single(constant: FloatArray) -> Any:
     return constant.astype(np.float32)
 
 
-def sample(prompts: PromptSet, count: int, source: random.Random) -> IntArray:
+def sample(prompts: Pieces | PromptSet, count: int, source: random.Random) -> IntArray:
     """All prompts of a set, or ``count`` drawn uniformly: (prompts, slots)."""
     few = prompts.count <= count
     rows = list(prompts) if few else [prompts.draw(source) for _ in range(count)]

@@ -9,9 +9,6 @@ from absint.decode.tree import Branch, Shared
 from absint.problem.promptset import Node, PromptSet, members
 from absint.proofs.decode.stream import Rule, Step
 
-SMALL = 4096
-"""Prompts that are worth following one by one."""
-
 
 @dataclass
 class Remainder:
@@ -22,10 +19,6 @@ class Remainder:
 
     search: CellSearch
     prompts: PromptSet
-
-    @property
-    def small(self) -> bool:
-        return self.prompts.count <= SMALL
 
     def close(self) -> None:
         """Replaces the search's root by one that follows the open prompts as single texts."""

@@ -26,8 +26,9 @@ class DecodeCounterexample:
 class DecodeResult:
     """The answer for one property.
 
-    ``certificate`` holds the bytes of the whole proof (verified) or of the proof so far (unknown);
-    ``report`` is the checker's, with the exact set of prompts that are open.
+    ``certificate`` holds the bytes of the whole proof (verified) or of the proof so far (unknown;
+    falsified, where the search went on to count); ``report`` is the checker's, with the set of
+    prompts that are open.
     """
 
     problem: DecodeProblem

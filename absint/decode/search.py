@@ -107,7 +107,7 @@ class CellSearch:
                 return branch
             waiting.add(self._divide(branch, Cut(*cut, deeper=False)), urgent=True)
             return None
-        if state.read < self.rules.slots:  # what the prompt says is still undecided
+        if self._outcomes.open(state):  # what the prompt says is still undecided
             waiting.add(self._divide(branch, Cut(state.read, self.rules.classes(state))))
         else:
             branch.close(Step(Rule.OPEN))

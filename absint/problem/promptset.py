@@ -22,6 +22,7 @@ from absint.problem.decode import (
     PromptCell,
     Tokens,
 )
+from absint.problem.problem import ProblemError
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,15 @@ Key = TypeVar("Key", bound=Hashable)
 Edges = list[tuple[int, Key]]
 EMPTY = Node((), 0)
 END = Node((), 1)
+MAX_EDGES = 1 << 20
+"""Of all nodes of a space, and of those that one operation looks at."""
+
+
+class TooLargeError(ProblemError):
+    """A set of prompts whose decision diagram would be too large to hold."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a set of prompts needs a decision diagram of more than {limit} edges")
 
 
 def bits(tokens: Iterable[int]) -> int:
@@ -62,6 +72,9 @@ class PromptSpace:
     """All prompts of ``slots`` slots; it owns the nodes of the sets made in it."""
 
     slots: int
+    limit: int = MAX_EDGES
+    """Edges beyond which TooLargeError is raised, by whatever makes a set."""
+    _edges: int = field(default=0, repr=False)
     _nodes: dict[tuple[tuple[int, int], ...], Node] = field(default_factory=dict, repr=False)
 
     def empty(self) -> PromptSet:
@@ -91,11 +104,14 @@ class PromptSpace:
     def build(self, root: Key, expand: Callable[[Key, int], Node | Edges[Key]]) -> PromptSet:
         """The set of a search slot by slot: ``expand(key, slot)`` is a node, or edges to keys."""
         layers: list[dict[Key, Node | Edges[Key]]] = []
-        keys = {root}
+        keys, seen = {root}, 0
         while keys:
             layers.append({key: expand(key, len(layers)) for key in keys})
             found = [edges for edges in layers[-1].values() if not isinstance(edges, Node)]
             keys = {target for edges in found for _, target in edges}
+            seen += sum(map(len, found))
+            if seen > self.limit:
+                raise TooLargeError(self.limit)
         done: dict[Key, Node] = {}
         for layer in reversed(layers):
             done = {
@@ -118,6 +134,9 @@ class PromptSpace:
         ordered = tuple(sorted(by_target.values(), key=lambda edge: edge[0] & -edge[0]))
         key = tuple((mask, id(target)) for mask, target in ordered)
         if key not in self._nodes:
+            self._edges += len(ordered)
+            if self._edges > self.limit:
+                raise TooLargeError(self.limit)
             count = sum(mask.bit_count() * target.count for mask, target in ordered)
             self._nodes[key] = Node(ordered, count)
         return self._nodes[key]

@@ -26,7 +26,8 @@ class SearchOptions:
     """Limits and choices of one search; the defaults need no thought.
 
     ``timeout`` is in seconds for one property, its check included; ``memory`` in bytes for the
-    whole process.
+    whole process. With ``count``, a search about a network that decodes goes on after a
+    counterexample, to tell for how many prompts the property is certified.
     """
 
     timeout: float = 300.0
@@ -34,6 +35,7 @@ class SearchOptions:
     jobs: int = 1
     seed: int = 0
     device: str = "cpu"
+    count: bool = False
     progress: Callable[[Status], None] | None = None
 
 

@@ -17,14 +17,16 @@ from absint.ir import digest as graph_digest
 from absint.problem.canonical_decode import decode_to_json
 from absint.problem.decode import DecodeProblem, PromptCell
 from absint.problem.outlook import Outlook
-from absint.problem.promptset import PromptSet, PromptSpace
+from absint.problem.pieces import Pieces
+from absint.problem.promptset import PromptSpace
 from absint.proofs.arithmetic import FloatArray
 from absint.proofs.bounds import Bounds, Rows
 from absint.proofs.check import KNOWN_OPS, Progress, Rejection, side_by_side
+from absint.proofs.decode.remaining import OpenPrompts
 from absint.proofs.decode.run import Runs
 from absint.proofs.decode.state import State
 from absint.proofs.decode.stream import Rule
-from absint.proofs.decode.walk import OpenPrompts, Visit, Walk, texts
+from absint.proofs.decode.walk import Visit, Walk, texts
 from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.tokens import BoolArray, Tables, TokenSets
 
@@ -46,8 +48,8 @@ class DecodeReport:
     """How many texts were followed on their own."""
     prompts: int = 0
     """How many prompts the region has, exactly."""
-    open_prompts: list[PromptSet] = field(default_factory=list)
-    """For each cell, exactly the prompts that the proof does not decide."""
+    open_prompts: list[Pieces] = field(default_factory=list)
+    """For each cell, the prompts that the proof does not decide."""
     rejected: list[Rejection] = field(default_factory=list)
 
     @property

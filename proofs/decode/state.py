@@ -40,9 +40,12 @@ class Rules:
         self._readers = [problem.machines[i] for i in problem.machines_of("prompt")]
         self._writers = [problem.machines[i] for i in problem.machines_of("output")]
 
+        sets = tuple(bits(slot) for slot in cell.slots)
+        self._root = State(sets, 0, (0,) * len(self._readers), (0,) * len(self._writers), False)
+
     def root(self) -> State:
-        sets = tuple(bits(slot) for slot in self.cell.slots)
-        return State(sets, 0, (0,) * len(self._readers), (0,) * len(self._writers), False)
+        """All of the cell's prompts, with nothing emitted."""
+        return self._root
 
     def emitted(self, state: State) -> int:
         """How many tokens were emitted."""

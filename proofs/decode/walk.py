@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from absint.problem.decode import DecodeProblem, PromptCell
 from absint.problem.outlook import Outlook
-from absint.problem.promptset import PromptSet, PromptSpace, members
 from absint.proofs.decode.state import Rules, State
 from absint.proofs.decode.stream import Reader, Rule, Step
 from absint.proofs.format import CertificateError
@@ -84,45 +83,3 @@ class Walk:
         elif step.rule is Rule.RUN and (state.ended or texts(state) > MAX_RUN):
             raise CertificateError("a run of texts that have ended, or of too many")
         return []
-
-
-class OpenPrompts:
-    """Which prompts of a cell lead to an open state, gathered from the visits of a walk."""
-
-    def __init__(self, problem: DecodeProblem, cell: PromptCell) -> None:
-        self._problem, self._cell = problem, cell
-        self._leaves: dict[int, list[tuple[State, int | None]]] = {}
-        self._any = False
-
-    def add(self, visit: Visit) -> None:
-        """Takes note of a visit."""
-        if visit.step.rule is Rule.GOTO:
-            self._leaves.setdefault(visit.tree, []).append((visit.state, visit.step.goal + 1))
-        elif visit.step.rule is Rule.OPEN:
-            self._any = True
-            self._leaves.setdefault(visit.tree, []).append((visit.state, None))
-
-    def found(self) -> PromptSet:
-        """Exactly the prompts for which the proof has a path to an open state."""
-        space = PromptSpace(len(self._cell.slots))
-        if not self._any:
-            return space.empty()
-        of_tree: dict[int, PromptSet] = {}
-        for tree in sorted(self._leaves, reverse=True):
-            parts = []
-            for state, goal in self._leaves[tree]:
-                beyond = None if goal is None else of_tree.get(goal)
-                if goal is not None and not beyond:
-                    continue
-                own = self._prompts(space, state)
-                parts.append(own if beyond is None else own & beyond)
-            of_tree[tree] = space.union(parts)
-        return of_tree.get(0, space.empty()) & space.of_cell(self._problem, self._cell)
-
-    def _prompts(self, space: PromptSpace, state: State) -> PromptSet:
-        """The prompts of a state."""
-        masks = state.sets[: space.slots]
-        found = space.product([frozenset(members(mask)) for mask in masks])
-        for index, at in zip(self._problem.machines_of("prompt"), state.prompt, strict=True):
-            found = found.driving(self._problem.machines[index], [at], state.read)
-        return found

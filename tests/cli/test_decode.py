@@ -174,15 +174,39 @@ def test_the_document(run: Run, model: Path, texts, spec, tmp_path: Path) -> Non
     assert texts[found] == tuple(fails["counterexample"]["output"]) == texts[0, 0, 0]
 
 
+def test_counting_goes_on_after_a_counterexample(
+    run: Run, model: Path, texts, spec, tmp_path: Path
+) -> None:
+    """Enumeration is the truth; the certificate says the same without the model being run."""
+    text = texts[1, 2, 0]
+    bad = sum(written == text for written in texts.values())
+    region = spec(fails=" ".join(text))
+    outcome = run("verify", model, "--region", region, "--count")
+    assert (outcome.code, outcome.err) == (1, "")
+    assert f"output: {' '.join(text)}\n" in outcome.out
+    said = f"certified: {27 - bad} of 27 (3^3) prompts, "
+    assert said in outcome.out
+    assert f" %; open: {bad}, for example\n" in outcome.out
+    checked = run("check", "spec.cert", "--model", model, "--region", region)
+    assert checked.code == 3
+    assert said in checked.out
+    document = run("verify", model, "--region", region, "--count", "--format", "json").json
+    (facts,) = document["properties"]
+    assert (facts["verdict"], facts["open_prompts"]) == ("falsified", str(bad))
+    assert facts["certified_prompts"] == str(27 - bad)
+    assert facts["counterexample"]["catastrophic"] is True
+
+
 def test_no_time(run: Run, model: Path, texts, spec, tmp_path: Path) -> None:
     region = spec(holds=absent(texts))
     outcome = run("verify", model, "--region", region, "--timeout", "1e-6")
     assert (outcome.code, outcome.err) == (3, "")
-    assert "open: 27 of 27 (3^3) prompts, for example\n    a a a\n    a a b\n" in outcome.out
+    said = "certified: 0 of 27 (3^3) prompts, 0.0000 %; open: 27"
+    assert f"  {said}, for example\n    a a a\n    a a b\n" in outcome.out
     assert "proof so far: spec.cert" in outcome.out
     outcome = run("check", "spec.cert", "--model", model, "--region", region)
     assert outcome.code == 3
-    assert "27 of 27 (3^3) prompts are open" in outcome.out
+    assert f"incomplete: holds: 0 abstract cases hold; {said} (" in outcome.out
     resumed = run("verify", model, "--region", region, "--resume", "spec.cert")
     assert resumed.code == 2
     assert "cannot be resumed" in resumed.err

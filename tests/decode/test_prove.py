@@ -65,7 +65,7 @@ def test_no_violation_is_closed(seed: int, monkeypatch: pytest.MonkeyPatch) -> N
     """Without attacks and without following single texts: abstraction alone."""
     monkeypatch.setattr("absint.decode.prove.ATTACKS", 0)
     monkeypatch.setattr("absint.decode.prove.SUSPECTS", 0)
-    monkeypatch.setattr("absint.decode.remainder.SMALL", 0)
+    monkeypatch.setattr("absint.decode.prove.SMALL", 0)
     problem, graph, slots = case(seed)
     truth = violations(graph, problem)
     report = prove(graph, problem, slots).report

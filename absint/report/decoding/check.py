@@ -45,17 +45,15 @@ def _outcome(problem: DecodeProblem, report: DecodeReport, seconds: float) -> st
         return f"accepted: {report.name}: {cases}{runs} hold and cover {total} ({seconds:.2f} s)"
     if report.rejected:
         return f"rejected: {report.name}: {len(report.rejected)} of {cases} do not hold"
-    number = sum(found.count for found in counts.still_open(report))
-    return (
-        f"incomplete: {report.name}: what is proved holds, but "
-        f"{counts.digits(number) or 'many'} of {total} are open"
-    )
+    held = counts.certified(problem, counts.still_open(report))
+    return f"incomplete: {report.name}: {cases} hold; {held} ({seconds:.2f} s)"
 
 
 def _facts(
     path: Path, problem: DecodeProblem, report: DecodeReport, seconds: float, exit_code: int
 ) -> dict[str, Any]:
     found = counts.still_open(report)
+    left, total = sum(one.count for one in found), counts.of_problem(problem)
     return {
         "certificate": str(path),
         "property": report.name,
@@ -65,8 +63,9 @@ def _facts(
         "steps": report.steps,
         "cases": report.cases,
         "runs": report.runs,
-        "prompts": counts.digits(counts.of_problem(problem)),
-        "open_prompts": counts.digits(sum(one.count for one in found)),
+        "prompts": counts.digits(total),
+        "certified_prompts": None if report.rejected else counts.digits(max(0, total - left)),
+        "open_prompts": counts.digits(left),
         "rejected": [{"cell": r.cell, "step": r.leaf, "reason": r.reason} for r in report.rejected],
         "seconds": round(seconds, 3),
     }

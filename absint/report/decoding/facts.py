@@ -20,6 +20,7 @@ def result_facts(
 ) -> dict[str, Any]:
     """One property's result, ready for JSON. Counts of prompts are texts: they may be large."""
     effort, problem = result.effort, result.problem
+    total = counts.of_problem(problem)
     facts: dict[str, Any] = {
         "property": result.name,
         "verdict": result.verdict.value,
@@ -27,8 +28,9 @@ def result_facts(
         "check_seconds": round(effort.check_seconds, 3),
         "cases": effort.nodes,
         "reason": result.reason,
-        "prompts": counts.digits(counts.of_problem(problem)),
+        "prompts": counts.digits(total),
         "prompts_product": counts.product(problem),
+        "certified_prompts": None,
         "open_prompts": None,
         "open_examples": [],
         "certificate": None,
@@ -36,7 +38,10 @@ def result_facts(
     }
     if result.report is not None:
         found = counts.still_open(result.report)
-        facts["open_prompts"] = counts.digits(sum(one.count for one in found))
+        left = sum(one.count for one in found)
+        facts["open_prompts"] = counts.digits(left)
+        if not result.report.rejected:
+            facts["certified_prompts"] = counts.digits(max(0, total - left))
         facts["open_examples"] = [
             names(problem, prompt) for prompt in counts.first(found, OPEN_SHOWN)
         ]

@@ -31,7 +31,7 @@ class DecodeTextReporter:
             _print_proof(result, facts)
         elif result.verdict is Verdict.FALSIFIED:
             print_transcript(facts["counterexample"])
-        else:
+        if result.verdict is not Verdict.VERIFIED:
             _print_open(result, facts)
 
     def finish(self, exit_code: int) -> None:
@@ -68,16 +68,14 @@ def _print_open(result: DecodeResult, facts: dict[str, Any]) -> None:
     vocabulary, proof = result.problem.vocabulary, facts["certificate"]
     if result.report is not None:
         found = counts.still_open(result.report)
-        if found:
-            number = counts.digits(sum(one.count for one in found)) or "very many"
-            total = counts.words(counts.of_problem(result.problem), facts["prompts_product"])
-            print(f"  open: {number} of {total}, for example")
-        for prompt in counts.first(found, len(facts["open_examples"])):
-            print(f"    {words.text(vocabulary, prompt)}")
         if result.report.rejected:
             failed = len(result.report.rejected)
             cases = count(result.report.cases, "abstract case")
             print(f"  the checker turned down {failed} of {cases}")
+        else:
+            print(f"  {counts.certified(result.problem, found)}, for example")
+        for prompt in counts.first(found, len(facts["open_examples"])):
+            print(f"    {words.text(vocabulary, prompt)}")
     if proof is not None:
         print(f"  proof so far: {proof['path']} ({count(proof['cases'], 'abstract case')})")
 

@@ -14,9 +14,10 @@ import pytest
 from absint.problem import ProblemError
 from absint.problem.decode import All, Atom, DecodeProblem, Machine, Not, PromptCell
 from absint.problem.outlook import Outlook
+from absint.proofs.decode.remaining import OpenPrompts
 from absint.proofs.decode.state import State
 from absint.proofs.decode.stream import Rule, Step, Writer
-from absint.proofs.decode.walk import OpenPrompts, Walk
+from absint.proofs.decode.walk import Walk
 from absint.proofs.format import CertificateError
 from absint.proofs.stream import write_varint
 
