@@ -14,6 +14,8 @@ READY := $(VENV)/.ready
 CODE := absint domains frontends proofs
 SCRIPTS := examples benchmarks
 TYPECHECK := out/typecheck
+# Without its dependencies, which pin a PyTorch of long ago.
+LIRPA := 0.3
 MYPY := $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
 
 help: ## this list
@@ -64,6 +66,7 @@ $(READY): constraints.txt requirements-dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt setuptools
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation \
 	  -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps auto_LiRPA==$(LIRPA)
 	touch $@
 
 clean: ## remove .venv and everything that was generated

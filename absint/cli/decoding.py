@@ -11,7 +11,7 @@ from absint.cli.targets import Targets
 from absint.decode.task import DecodeTask, load, verify_each
 from absint.problem import InputError
 from absint.report.decoding import counterexample
-from absint.search.options import SearchOptions
+from absint.search.options import BACKENDS, SearchOptions
 
 if TYPE_CHECKING:
     from absint.cli.verify import Request
@@ -24,6 +24,8 @@ def verify(request: Request, options: SearchOptions) -> int:
     """Verifies all properties; returns the exit code. Raises InputError and UnsupportedError."""
     if request.resume is not None:
         raise InputError("a proof about a network that decodes cannot be resumed", "--resume")
+    if options.backend != BACKENDS[0]:
+        raise InputError("has no bounds for networks that decode", f"--backend {options.backend}")
     task = load(request.model, request.region, trusted=request.trusted)
     names = [problem.name for problem in task.spec.problems]
     certificate, found = request.certificate, request.counterexample

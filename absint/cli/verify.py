@@ -17,7 +17,7 @@ from absint.cli.targets import Counterexamples, Targets
 from absint.problem import InputError
 from absint.proofs.format import Certificate, CertificateError
 from absint.report import files
-from absint.search.options import SearchOptions
+from absint.search.options import BACKENDS, SearchOptions
 
 EPILOG = """\b
 Exit code: that of the worst property.
@@ -97,6 +97,13 @@ _BATCH = ("results", "workers", "certificates", "counterexamples")
     "the property is certified.",
 )
 @click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default="absint",
+    show_default=True,
+    help="Whose bounds the search goes by: ours, or auto_LiRPA's. The checker is the same.",
+)
+@click.option(
     "--untrusted",
     is_flag=True,
     help="Refuse a MODEL whose loading executes code, as all of PyTorch's do.",
@@ -131,6 +138,7 @@ def command(context: click.Context, /, **given: Any) -> int:
         given["seed"],
         given["device"],
         given["count"],
+        given["backend"],
     )
     batch = given["instances"] is not None
     _reject(context, _SINGLE if batch else _BATCH, batch)

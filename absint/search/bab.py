@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.domains.arrays import Arrays
-from absint.domains.product import analyse
 from absint.ir import Graph, evaluate
 from absint.problem import Problem
 from absint.proofs.stream import Arity
 from absint.search.attack import Attack, Counterexample, Runtime
+from absint.search.backend import analysis_by
 from absint.search.branching import choose_dimensions
 from absint.search.mix import Forms
 from absint.search.options import Deadline, SearchOptions, Status
@@ -73,6 +73,7 @@ class CellSearch:
         self.graph, self.arrays, self.options = graph, arrays, options
         self.lower, self.upper = problem.network_box(cell)
         self.query: CellQuery = cell_query(cell, problem.input_size, problem.output_size)
+        self.analyse = analysis_by(options.backend, graph, self.query.query, arrays)
         self.arity = Arity.of(cell, graph)
         self.tree = Tree() if tree is None else tree
         self.frontier = open_boxes(self.tree, self.lower, self.upper, self.arity)
@@ -164,7 +165,7 @@ class CellSearch:
         arrays = self.arrays
         box = (arrays.asarray(lower), arrays.asarray(upper))
         with np.errstate(all="ignore"):
-            analysis = analyse(self.graph, box, self.query.query, arrays)
+            analysis = self.analyse(box)
         shape = (len(lower), *analysis.coefficients.shape[1:])
         coefficients = np.broadcast_to(arrays.numpy(analysis.coefficients), shape)
         influence = np.broadcast_to(arrays.numpy(analysis.influence), shape)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 GIB = 1 << 30
+BACKENDS = ("absint", "lirpa")
+"""Whose bounds a search goes by: ours, or auto_LiRPA's."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class SearchOptions:
 
     ``timeout`` is in seconds for one property, its check included; ``memory`` in bytes for the
     whole process. With ``count``, a search about a network that decodes goes on after a
-    counterexample, to tell for how many prompts the property is certified.
+    counterexample, to tell for how many prompts the property is certified. ``backend``, one of
+    BACKENDS, computes the bounds that a search about numbers goes by.
     """
 
     timeout: float = 300.0
@@ -36,6 +39,7 @@ class SearchOptions:
     seed: int = 0
     device: str = "cpu"
     count: bool = False
+    backend: str = BACKENDS[0]
     progress: Callable[[Status], None] | None = None
 
 
