@@ -32,7 +32,7 @@ from absint.problem import Cell, InputError, Problem, constraint, violated
 from absint.proofs.bounds import Bounds, Rows
 from absint.proofs.check import check
 from absint.proofs.format import Certificate
-from absint.search import bab
+from absint.search import backend
 from absint.search.attack import Attack
 from absint.search.options import SearchOptions, Status
 from absint.search.prove import prove
@@ -333,7 +333,7 @@ class TestAWrongSearch:
             found = product.analyse(*arguments)
             return replace(found, centre=found.centre + by)
 
-        monkeypatch.setattr(bab, "analyse", analyse)
+        monkeypatch.setattr(backend, "analyse", analyse)
 
     def blind(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Takes away the attack."""
