@@ -32,7 +32,7 @@ from absint.problem import Cell, InputError, Problem, constraint, violated
 from absint.proofs.bounds import Bounds, Rows
 from absint.proofs.check import check
 from absint.proofs.format import Certificate
-from absint.search import backend
+from absint.search import bab, backend
 from absint.search.attack import Attack
 from absint.search.options import SearchOptions, Status
 from absint.search.prove import prove
