@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from absint.cli.progress import ProgressLine
 from absint.proofs.check import CheckReport
 from absint.proofs.format import CertificateError
 from absint.report import files
+
+if TYPE_CHECKING:
+    from absint.proofs.decode.check import DecodeReport
 
 ACCEPTED, REJECTED, INCOMPLETE = 0, 1, 3
 
@@ -24,7 +28,7 @@ be read or is wrong; 4 not supported; 130 interrupted. Only 0 means that the pro
 
 
 @click.command(epilog=EPILOG, context_settings=SETTINGS)
-@click.argument("certificate", type=click.Path(path_type=Path))
+@click.argument("certificate", type=click.Path(path_type=Path), required=False)
 @path_option(
     "--model",
     required=True,
@@ -36,10 +40,28 @@ be read or is wrong; 4 not supported; 130 interrupted. Only 0 means that the pro
     help="The in-toto statement to be held against the certificate, too.  [default: "
     "CERTIFICATE.intoto.json, if there is one]",
 )
+@path_option(
+    "--leaves",
+    help="Instead of CERTIFICATE: a CSV file of the boxes that another tool has verified. Every "
+    "bound is recomputed, and whether they cover the region.",
+)
+@click.option("--property", "name", help="With --leaves: which of the spec's properties.")
+@path_option("--keep", help="With --leaves: write what was confirmed as a certificate of ours.")
 @jobs()
 @output_format()
+@click.pass_context
 def command(
-    certificate: Path, model: Path, region: Path, statement: Path | None, jobs: int, style: str
+    context: click.Context,
+    /,
+    certificate: Path | None,
+    model: Path,
+    region: Path,
+    statement: Path | None,
+    leaves: Path | None,
+    name: str | None,
+    keep: Path | None,
+    jobs: int,
+    style: str,
 ) -> int:
     """Re-check a certificate without trusting the search that wrote it.
 
@@ -47,6 +69,41 @@ def command(
     and the splits must cover the region. No code of the model is run: of a PyTorch model give the
     graph that `absint inspect MODEL --graph FILE` writes.
     """
+    if (certificate is None) == (leaves is None):
+        raise click.UsageError("give a CERTIFICATE, or --leaves", context)
+    if leaves is not None:
+        return _leaves(leaves, model, region, name, keep, jobs, style)
+    if certificate is None or name is not None or keep is not None:
+        raise click.UsageError("--property and --keep need --leaves", context)
+    return _certificate(certificate, model, region, statement, jobs, style)
+
+
+def _leaves(
+    leaves: Path,
+    model: Path,
+    region: Path,
+    name: str | None,
+    keep: Path | None,
+    jobs: int,
+    style: str,
+) -> int:
+    from absint.cli.leaves import check_leaves
+    from absint.report.listed import show
+
+    started = time.monotonic()
+    found = check_leaves(leaves, model, region, name, keep, jobs)
+    code = _code(found.report)
+    show(style, leaves, found, keep, time.monotonic() - started, code)
+    return code
+
+
+def _code(report: CheckReport | DecodeReport) -> int:
+    return ACCEPTED if report.accepted else REJECTED if report.rejected else INCOMPLETE
+
+
+def _certificate(
+    certificate: Path, model: Path, region: Path, statement: Path | None, jobs: int, style: str
+) -> int:
     from absint.report.check import show
 
     started, line = time.monotonic(), ProgressLine(certificate.name)
@@ -58,7 +115,7 @@ def command(
         show(style, certificate, None, str(error), time.monotonic() - started, REJECTED)
         return REJECTED
     line.clear()
-    code = ACCEPTED if report.accepted else REJECTED if report.rejected else INCOMPLETE
+    code = _code(report)
     seconds = time.monotonic() - started
     wrong = None if code == REJECTED else _wrong(certificate, data, statement, code)
     if wrong is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.proofs.leaves import leaves
+from absint.proofs.leaves import leaves, middle
 from absint.proofs.stream import Arity, Rule, Step, Writer, steps
 
 FloatArray = NDArray[np.float64]
@@ -26,9 +26,20 @@ class Tree:
 
     def halve(self, node: int, dimension: int) -> int:
         """Splits an open node at its middle; returns the number of the first part."""
+        return self._divide(node, Step(Rule.HALVE, (dimension,)))
+
+    def split(
+        self, node: int, dimension: int, cut: float, box: tuple[FloatArray, FloatArray]
+    ) -> int:
+        """Splits an open node with that box at a point inside; returns the first part's number."""
+        lower, upper = (float(end[dimension]) for end in box)
+        if cut == middle(lower, upper):
+            return self.halve(node, dimension)
+        return self._divide(node, Step(Rule.SPLIT, (dimension,), cut))
+
+    def _divide(self, node: int, step: Step) -> int:
         first = len(self.rules)
-        self.rules[node] = Step(Rule.HALVE, (dimension,))
-        self.child[node] = first
+        self.rules[node], self.child[node] = step, first
         self.rules += [_OPEN, _OPEN]
         self.child += [-1, -1]
         return first
