@@ -11,11 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.problem import InputError, Problem, to_json
+from absint.problem import (
+    InputError,
+    Meaning,
+    Problem,
+    Unsupported,
+    UnsupportedError,
+    to_json,
+)
+from absint.problem.contract import Contract
 from absint.problem.decode import DecodeProblem
 from absint.proofs.check import CheckReport, Progress
 from absint.proofs.check import check as check_proof
 from absint.proofs.format import Certificate, CertificateError
+from absint.proofs.transformers.rounding import uncovered
 from absint.search.options import SearchOptions
 
 if TYPE_CHECKING:
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
     from absint.frontends.models import Model
     from absint.frontends.runtime import Runtime
     from absint.frontends.spec import Spec
+    from absint.ir import Graph
     from absint.proofs.decode.check import DecodeReport
     from absint.search.result import Result
 
@@ -65,8 +75,12 @@ class Task:
         return runtime(self.model, optimised=optimised)
 
 
-def load(model: Any, region: str | Path, *, trusted: bool = True) -> Task:
+def load(
+    model: Any, region: str | Path, *, trusted: bool = True, semantics: Meaning | None = None
+) -> Task:
     """Reads and lowers ``model``, then reads the spec ``region`` for it.
+
+    ``semantics``: what the network means where the spec does not say.
 
     ``model`` is the path of an ONNX file or of a lowered graph; or, where the model's own code is
     ``trusted``, ``package.module:factory``, the path of a ``.pt2`` file, a ``torch.nn.Module``, or
@@ -80,7 +94,17 @@ def load(model: Any, region: str | Path, *, trusted: bool = True) -> Task:
     from absint.frontends.spec import read
 
     lowered = load_model(model, trusted=trusted)
-    return Task(lowered, read(region, lowered.graph))
+    spec = read(region, lowered.graph, semantics)
+    _require_contract(lowered.graph, spec.properties[0].semantics.contract)
+    return Task(lowered, spec)
+
+
+def _require_contract(graph: Graph, contract: Contract | None) -> None:
+    """Raises UnsupportedError for what the contract, where there is one, does not cover."""
+    gaps = () if contract is None else uncovered(graph, contract)
+    hint = "'semantics: real' is (--semantics real)"
+    if gaps:
+        raise UnsupportedError([Unsupported("semantics float32", gap, hint) for gap in gaps])
 
 
 def verify(
@@ -101,7 +125,7 @@ def verify(
         from absint.decode import task
 
         return list(task.verify_each(task.load(model, region), options))
-    return list(verify_each(load(model, region), options))
+    return list(verify_each(load(model, region, semantics=options.semantics), options))
 
 
 def verify_each(
@@ -134,11 +158,13 @@ def check(
     *,
     jobs: int = 1,
     progress: Progress | None = None,
+    semantics: Meaning | None = None,
 ) -> CheckReport | DecodeReport:
     """Re-checks a certificate's bytes against the files that it speaks for.
 
     The model (an ONNX file, or the lowered graph of any model) is lowered and the spec is read
-    anew, and both must be what the certificate binds. No code of a model is executed.
+    anew, and both must be what the certificate binds. No code of a model is executed. ``semantics``
+    is what the network means where the spec does not say.
 
     Raises:
         CertificateError: the certificate is damaged, or of another model, spec or problem.
@@ -153,10 +179,13 @@ def check(
         from absint.decode import task as decoding
 
         return decoding.check(claim, decoding.load(model, region, trusted=False), progress, jobs)
-    task = load(model, region, trusted=False)
+    task = load(model, region, trusted=False, semantics=semantics)
     if claim.model != task.model.digest:
         raise CertificateError("the certificate is for another model file")
     if claim.spec != task.spec.digest:
         raise CertificateError("the certificate is for another spec file")
     problem = task.problem(claim.problem.name)
+    claimed, asked = claim.problem.semantics.name, problem.semantics.name
+    if claimed != asked:
+        raise CertificateError(f"the certificate speaks of semantics {claimed}, not {asked}")
     return check_proof(claim, task.model.graph, problem, progress, jobs)

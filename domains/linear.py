@@ -66,7 +66,9 @@ def backward(
 
     ``start`` maps nodes to coefficients of (batch or 1, rows, *shape); ``relaxations`` must hold
     every nonlinear node that they depend on, with bounds of (batch, *shape), and ``deviations``
-    every affine node whose constants have a radius (``absint.domains.interval.deviation``).
+    what each node may differ by from its exact function of its operands, (batch, *shape), where
+    it may: constants have a radius (``absint.domains.interval.deviation``), runtimes round
+    (``absint.domains.rounding``).
     """
     xp = arrays.xp
     pending = dict(start)
@@ -82,12 +84,12 @@ def backward(
             inputs[position] = c.reshape((*c.shape[:2], -1))
             continue
         op = OPS[node.op]
+        if position in deviations:
+            offset = offset - _rows(xp.abs(c), deviations[position])
         if op.affine is not None:
             weight = arrays.load(node.consts["weight"].value) if "weight" in node.consts else None
             if "bias" in node.consts:
                 offset = offset + _dot(c, arrays.load(node.consts["bias"].value), arrays)
-            if position in deviations:
-                offset = offset - _rows(xp.abs(c), deviations[position])
             parts = op.affine.backward(node, c, weight, xp)
         else:
             through[position] = c

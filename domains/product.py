@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.domains import interval
+from absint.domains import interval, rounding
 from absint.domains.arrays import Array, Arrays
 from absint.domains.bilinear import bilinear
 from absint.domains.influence import MAX_ELEMENTS, Origins, influence, no_shares, shares
@@ -22,6 +22,7 @@ from absint.domains.linear import Cut, Rule, backward
 from absint.domains.normalize import Chord
 from absint.domains.relaxation import relax
 from absint.ir import OPS, Graph, Node, PiecewiseLinear
+from absint.problem.contract import Contract
 
 FloatArray = NDArray[np.float64]
 
@@ -55,9 +56,14 @@ class Analysis:
     influence: Array
 
 
-def analyse(graph: Graph, box: Interval, query: Query, arrays: Arrays) -> Analysis:
-    """Bounds the query's rows on a batch of boxes (each (batch, input_size))."""
-    relaxations, deviations, looseness = propagate(graph, box, arrays)
+def analyse(
+    graph: Graph, box: Interval, query: Query, arrays: Arrays, contract: Contract | None = None
+) -> Analysis:
+    """Bounds the query's rows on a batch of boxes (each (batch, input_size)).
+
+    In real arithmetic, or for every execution that the contract allows.
+    """
+    relaxations, deviations, looseness = propagate(graph, box, arrays, contract)
     places = graph.input_slices()
     start: dict[int, Array] = {}
     for node, place in graph.output_slices():
@@ -74,11 +80,11 @@ def analyse(graph: Graph, box: Interval, query: Query, arrays: Arrays) -> Analys
 
 
 def propagate(
-    graph: Graph, box: Interval, arrays: Arrays
+    graph: Graph, box: Interval, arrays: Arrays, contract: Contract | None = None
 ) -> tuple[dict[int, Rule], dict[int, Array], dict[int, Array]]:
     """What a batch of boxes makes of each node: the relaxation of a nonlinear one, the deviation of
-    an affine one whose constants have a radius, and a relaxation's looseness by input."""
-    known = _Propagation(graph, box, arrays)
+    one that is not an exact function of its operands, and a relaxation's looseness by input."""
+    known = _Propagation(graph, box, arrays, contract)
     for position, node in enumerate(graph.nodes):
         known.step(position, node)
     return known.rules, known.deviations, known.looseness
@@ -87,8 +93,10 @@ def propagate(
 class _Propagation:
     """What is known of the nodes so far."""
 
-    def __init__(self, graph: Graph, box: Interval, arrays: Arrays) -> None:
-        self.graph, self.box, self.arrays = graph, box, arrays
+    def __init__(
+        self, graph: Graph, box: Interval, arrays: Arrays, contract: Contract | None
+    ) -> None:
+        self.graph, self.box, self.arrays, self.contract = graph, box, arrays, contract
         self.places = graph.input_slices()
         self.bounds: list[Interval] = []
         self.rules: dict[int, Rule] = {}
@@ -114,6 +122,19 @@ class _Propagation:
             if moved is not None:
                 self.deviations[position] = moved
             self.bounds.append(interval.affine(node, operands, self.arrays))
+        if self.contract is not None and node.op != "input":
+            self._round(position, node, self.contract)
+
+    def _round(self, position: int, node: Node, contract: Contract) -> None:
+        """Widens the node's bounds by what a runtime may be off by."""
+        operands, value = [self.bounds[i] for i in node.inputs], self.bounds[position]
+        rule = self.rules.get(position)
+        chord = rule if isinstance(rule, Chord) else None
+        off = rounding.error(node, operands, value, chord, contract, self.arrays)
+        if off is not None:
+            self.bounds[position] = value[0] - off, value[1] + off
+            known = self.deviations.get(position)
+            self.deviations[position] = off if known is None else known + off
 
     def _univariate(self, position: int, node: Node) -> None:
         (operand,) = node.inputs

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from absint.ir import Graph, Node
 from absint.ir.slopes import default_slopes
+from absint.problem.contract import Contract
 from absint.proofs.arithmetic import TINY, FloatArray, U, down, gamma, without_subnormals
-from absint.proofs.transformers import forward
+from absint.proofs.transformers import forward, rounding
 from absint.proofs.transformers.affine import AFFINE_OPS, Interval
 from absint.proofs.transformers.bilinear import Bilinear
 from absint.proofs.transformers.directions import Normalized
@@ -116,14 +117,19 @@ class Boxes:
 
 
 class Bounds:
-    """Bounds of the nodes of ``graph`` that ``region`` names, on every set of its batch."""
+    """Bounds of the nodes of ``graph`` that ``region`` names, on every set of its batch.
 
-    def __init__(self, graph: Graph, region: Region) -> None:
-        self.graph, self.region = graph, region
+    Of their real values, or under a ``contract`` of all values that it allows to be computed.
+    """
+
+    def __init__(self, graph: Graph, region: Region, contract: Contract | None = None) -> None:
+        self.graph, self.region, self.contract = graph, region, contract
         self.values: dict[int, Interval] = {}
         self._given: set[int] = set()
         self.steps: dict[int, Step] = {}
         """What replaces each node that is not given, on the way back."""
+        self._off: dict[int, FloatArray] = {}
+        """What each node may be off by as computed and read, (batch or 1, *shape)."""
         self._refined: set[int] = set()
         self._defined = np.ones(region.batch, dtype=bool)
         gamma(sum(graph.nodes[position].size for position in region.order))  # at most MAX_TERMS
@@ -136,7 +142,7 @@ class Bounds:
                     self.values[position] = self._transform(position, graph.nodes[position])
                 else:
                     self._given.add(position)
-                    self.values[position] = given
+                    self.values[position] = self._read(position, given)
                 self._defined &= ~forward.undefined(self.values[position])
 
     def _transform(self, position: int, node: Node) -> Interval:
@@ -148,8 +154,20 @@ class Bounds:
         self.steps[position] = step = _step(node, xs, value)
         if isinstance(step, Normalized) and step.one_group:
             self.steps[position] = step = self._measured(step)
-            return step.bounds(value)
-        return value
+            value = step.bounds(value)
+        if self.contract is None:
+            return value
+        divisor = step.divisor if isinstance(step, Normalized) else None
+        off = rounding.error(node, xs, value, divisor, self.contract)
+        self._off[position] = off + self.contract.flush
+        return rounding.widened(value, off, self.contract)
+
+    def _read(self, position: int, given: Interval) -> Interval:
+        """A given node's bounds, as the nodes after it may read it."""
+        if self.contract is None:
+            return given
+        self._off[position] = np.full((1, *given[0].shape[1:]), self.contract.flush)
+        return rounding.as_read(given, self.contract)
 
     def _measured(self, step: Normalized) -> Normalized:
         """With bounds of the sum of squares by linear ones, which see what the entries share."""
@@ -189,9 +207,9 @@ class Bounds:
             )
             lower[:, some] = np.where(better[0], low, lower[:, some])
             upper[:, some] = np.where(better[1], high, upper[:, some])
+        bounds = lower.reshape((batch, *node.shape)), upper.reshape((batch, *node.shape))
         self.values[target] = (
-            lower.reshape((batch, *node.shape)),
-            upper.reshape((batch, *node.shape)),
+            bounds if self.contract is None else rounding.as_read(bounds, self.contract)
         )
 
     def enclosure(self, target: int) -> Interval:
@@ -261,6 +279,8 @@ class Bounds:
             if position not in walk.pending:
                 continue
             c = walk.pending.pop(position)
+            if position in self._off:
+                walk.loss = walk.loss + dot(np.abs(c), self._off[position])
             if position in self._given:
                 given[position] = c
                 continue
@@ -293,10 +313,14 @@ class Bounds:
 
     def _add(self, operand: int, part: FloatArray, walk: _Walk) -> None:
         if operand in walk.pending:
-            part, far = walk.pending[operand] + part, reach(self.values[operand])
+            earlier, far = walk.pending[operand], reach(self.values[operand])
+            part = earlier + part
             walk.loss = walk.loss + Loss.of(2 * U * far + TINY, 4 * TINY * total(far)).at(
                 np.abs(part)
             )
+            if self.contract is not None:  # one reader may read zero where another does not
+                apart = np.full((1, *far.shape[1:]), 2 * self.contract.flush)
+                walk.loss = walk.loss + dot(np.abs(part) + np.abs(earlier), apart)
         walk.pending[operand] = part
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from absint.ir import Graph
 from absint.ir import digest as graph_digest
 from absint.problem import Cell, Problem, to_json
+from absint.problem.contract import Contract
 from absint.proofs.arithmetic import MAX_TERMS, FloatArray
 from absint.proofs.bounds import Bounds, Boxes
 from absint.proofs.coverage import Coverage, root_box
@@ -28,6 +29,7 @@ from absint.proofs.rows import float_rows, join, mix
 from absint.proofs.stream import Arity, Rule
 from absint.proofs.transformers.affine import AFFINE_OPS
 from absint.proofs.transformers.joint import JOINT_OPS
+from absint.proofs.transformers.rounding import uncovered
 from absint.proofs.transformers.univariate import UNIVARIATE_OPS
 
 KNOWN_OPS = {"input"} | AFFINE_OPS | JOINT_OPS | set(UNIVARIATE_OPS)
@@ -93,13 +95,21 @@ def check(
     for node in graph.nodes:
         if node.op not in KNOWN_OPS:
             raise CertificateError(f"the checker has no rule for {node.op!r}")
+    _require_contract(graph, problem)
     if sum(node.size for node in graph.nodes) > MAX_TERMS:
         raise CertificateError("the network is too large for the checker's error bounds")
-    report = CheckReport(name=problem.name)
+    report, contract = CheckReport(name=problem.name), problem.semantics.contract
     for index, cell in enumerate(problem.cells):
         box, proof = root_box(problem, cell), certificate.proofs[index]
-        _check_cell(index, cell, box, proof, graph, report, progress, jobs)
+        _check_cell(index, cell, box, proof, graph, contract, report, progress, jobs)
     return report
+
+
+def _require_contract(graph: Graph, problem: Problem) -> None:
+    """Raises CertificateError where the problem's contract says nothing about some of the graph."""
+    contract = problem.semantics.contract
+    if contract is not None and (gaps := uncovered(graph, contract)):
+        raise CertificateError(f"semantics float32 does not cover {gaps[0]}")
 
 
 def _check_cell(
@@ -108,12 +118,13 @@ def _check_cell(
     box: tuple[FloatArray, FloatArray],
     proof: bytes,
     graph: Graph,
+    contract: Contract | None,
     report: CheckReport,
     progress: Progress | None,
     jobs: int,
 ) -> None:
     lower, upper = box
-    claims = _Claims(cell, graph)
+    claims = _Claims(cell, graph, contract)
     report.begin_cell()
     stream = leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell, graph))
     size = max(1, min(BATCH, BATCH_ELEMENTS // max(node.size for node in graph.nodes)))
@@ -161,8 +172,8 @@ class _Claims:
     the case of one row a conjunction, EMPTY that of one row of the region's for all of them.
     """
 
-    def __init__(self, cell: Cell, graph: Graph) -> None:
-        self.graph, self.cell = graph, cell
+    def __init__(self, cell: Cell, graph: Graph, contract: Contract | None) -> None:
+        self.graph, self.cell, self.contract = graph, cell, contract
         self.rows, self.strict = float_rows(cell, graph)
         sizes = [len(conjunction) for conjunction in cell.catastrophe]
         region = list(range(sum(sizes), sum(sizes) + len(cell.constraints)))
@@ -233,7 +244,7 @@ class _Claims:
     def _bounds(self, leaves: list[Leaf]) -> Bounds:
         lower = np.array([leaf.lower for leaf in leaves])
         upper = np.array([leaf.upper for leaf in leaves])
-        return Bounds(self.graph, Boxes(self.graph, lower, upper))
+        return Bounds(self.graph, Boxes(self.graph, lower, upper), self.contract)
 
 
 def _not_proved(margins: FloatArray) -> str:

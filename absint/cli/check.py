@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from absint import api
-from absint.cli.options import SETTINGS, jobs, output_format, path_option
+from absint.cli.options import SETTINGS, jobs, output_format, path_option, semantics
 from absint.cli.progress import ProgressLine
+from absint.problem import Meaning
 from absint.proofs.check import CheckReport
 from absint.proofs.format import CertificateError
 from absint.report import files
@@ -47,6 +48,7 @@ be read or is wrong; 4 not supported; 130 interrupted. Only 0 means that the pro
 )
 @click.option("--property", "name", help="With --leaves: which of the spec's properties.")
 @path_option("--keep", help="With --leaves: write what was confirmed as a certificate of ours.")
+@semantics()
 @jobs()
 @output_format()
 @click.pass_context
@@ -60,6 +62,7 @@ def command(
     leaves: Path | None,
     name: str | None,
     keep: Path | None,
+    semantics: Meaning | None,
     jobs: int,
     style: str,
 ) -> int:
@@ -72,10 +75,10 @@ def command(
     if (certificate is None) == (leaves is None):
         raise click.UsageError("give a CERTIFICATE, or --leaves", context)
     if leaves is not None:
-        return _leaves(leaves, model, region, name, keep, jobs, style)
+        return _leaves(leaves, model, region, name, keep, semantics, jobs, style)
     if certificate is None or name is not None or keep is not None:
         raise click.UsageError("--property and --keep need --leaves", context)
-    return _certificate(certificate, model, region, statement, jobs, style)
+    return _certificate(certificate, model, region, statement, semantics, jobs, style)
 
 
 def _leaves(
@@ -84,6 +87,7 @@ def _leaves(
     region: Path,
     name: str | None,
     keep: Path | None,
+    semantics: Meaning | None,
     jobs: int,
     style: str,
 ) -> int:
@@ -91,7 +95,7 @@ def _leaves(
     from absint.report.listed import show
 
     started = time.monotonic()
-    found = check_leaves(leaves, model, region, name, keep, jobs)
+    found = check_leaves(leaves, model, region, name, keep, semantics, jobs)
     code = _code(found.report)
     show(style, leaves, found, keep, time.monotonic() - started, code)
     return code
@@ -102,14 +106,20 @@ def _code(report: CheckReport | DecodeReport) -> int:
 
 
 def _certificate(
-    certificate: Path, model: Path, region: Path, statement: Path | None, jobs: int, style: str
+    certificate: Path,
+    model: Path,
+    region: Path,
+    statement: Path | None,
+    semantics: Meaning | None,
+    jobs: int,
+    style: str,
 ) -> int:
     from absint.report.check import show
 
     started, line = time.monotonic(), ProgressLine(certificate.name)
     data = files.read(certificate, "certificate")
     try:
-        report = api.check(data, model, region, jobs=jobs, progress=line.check)
+        report = api.check(data, model, region, jobs=jobs, progress=line.check, semantics=semantics)
     except CertificateError as error:
         line.clear()
         show(style, certificate, None, str(error), time.monotonic() - started, REJECTED)

@@ -10,7 +10,7 @@ import numpy as np
 
 from absint.api import load
 from absint.cli.progress import ProgressLine
-from absint.problem import InputError
+from absint.problem import InputError, Meaning
 from absint.report import artifacts, files
 from absint.search.listed import Boxes, Confirmation, confirm
 from absint.search.prove import Binding
@@ -57,7 +57,13 @@ def _numbers(row: list[str], count: int, place: str) -> list[float]:
 
 
 def check_leaves(
-    path: Path, model: Path, region: Path, name: str | None, kept: Path | None, jobs: int
+    path: Path,
+    model: Path,
+    region: Path,
+    name: str | None,
+    kept: Path | None,
+    semantics: Meaning | None,
+    jobs: int,
 ) -> Confirmation:
     """Recomputes every bound on the boxes of a file. Raises InputError and UnsupportedError.
 
@@ -70,7 +76,7 @@ def check_leaves(
         raise InputError("boxes are about numbers, this spec is about a network that decodes", "")
     if kept is not None:
         artifacts.require_writable(kept)
-    task = load(model, region, trusted=False)
+    task = load(model, region, trusted=False, semantics=semantics)
     names = [problem.name for problem in task.spec.properties]
     if name is None and len(names) > 1:
         raise InputError(f"the spec has several properties: --property {' | '.join(names)}", "")

@@ -62,6 +62,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def semantics() -> Decorator:
+    return click.option(
+        "--semantics", type=click.Choice(("real", "float32")),
+        help="What the network means, where the spec does not say (VNN-LIB cannot).",
+    )  # fmt: skip
+
+
 def output_format() -> Decorator:
     return click.option(
         "--format", "style", type=click.Choice(FORMATS), default="text", show_default=True,

@@ -74,12 +74,15 @@ def command(**given: Any) -> int:
     data = files.read(path, "certificate")
     try:
         certificate = Certificate.from_bytes(data)
-        report = api.check(data, given["model"], given["region"], jobs=given["jobs"])
+        meaning = certificate.problem.semantics.name
+        report = api.check(
+            data, given["model"], given["region"], jobs=given["jobs"], semantics=meaning
+        )
     except CertificateError as error:
         raise InputError(str(error), str(path)) from error
     if not isinstance(report, CheckReport):
         raise InputError("is about a network that decodes; see absint explain", str(path))
-    task = api.load(given["model"], given["region"])
+    task = api.load(given["model"], given["region"], semantics=meaning)
     picture = _picture(task, certificate, report, given)
     files.write(output, draw(picture, kind))
     total, met = count(report.leaves, "leaf", "leaves"), len(picture.view.tiles)

@@ -45,7 +45,7 @@ def command(counterexample: Path, model: Path, region: Path, changed: bool, styl
 
         return decoding.replay(counterexample, model, region, changed, style)
     saved = saved_files.load(counterexample)
-    outcome = replay(load(model, region), saved, changed)
+    outcome = replay(load(model, region, semantics=saved.meaning), saved, changed)
     code = UNDECIDED if outcome.found.catastrophic_default else SAFE
     code = CATASTROPHE if outcome.found.catastrophic else code
     show(style, outcome, code)

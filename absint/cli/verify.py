@@ -11,7 +11,16 @@ from typing import Any
 import click
 
 from absint.api import Task, load, verify_each
-from absint.cli.options import SETTINGS, converted, jobs, output_format, path_option, seconds, size
+from absint.cli.options import (
+    SETTINGS,
+    converted,
+    jobs,
+    output_format,
+    path_option,
+    seconds,
+    semantics,
+    size,
+)
 from absint.cli.progress import ProgressLine
 from absint.cli.targets import Counterexamples, Targets
 from absint.problem import InputError
@@ -90,6 +99,7 @@ _BATCH = ("results", "workers", "certificates", "counterexamples")
     metavar="NAME",
     help="Where bounds are computed: cpu (numpy), or a PyTorch device such as cuda.",
 )
+@semantics()
 @click.option(
     "--count",
     is_flag=True,
@@ -139,6 +149,7 @@ def command(context: click.Context, /, **given: Any) -> int:
         given["device"],
         given["count"],
         given["backend"],
+        semantics=given["semantics"],
     )
     batch = given["instances"] is not None
     _reject(context, _SINGLE if batch else _BATCH, batch)
@@ -197,7 +208,7 @@ class Request:
             return decoding.verify(self, options)
         if options.count:
             raise InputError("counts prompts: it is for specs with 'decode'", "--count")
-        task = load(self.model, self.region, trusted=self.trusted)
+        task = load(self.model, self.region, trusted=self.trusted, semantics=options.semantics)
         targets = self._targets(task)
         earlier = None if self.resume is None else _read_certificate(self.resume, task)
         report, line = reporter(self.style, task, options), ProgressLine(self.region.name)

@@ -90,7 +90,7 @@ def _verify(instance: Instance, settings: Settings, started: float) -> RowResult
 
     if is_decode_spec(instance.region):
         return _decode(instance, settings, started)
-    task = load(instance.model, instance.region)
+    task = load(instance.model, instance.region, semantics=settings.options.semantics)
     results = []
     for problem in task.spec.properties:
         left = max(SHORTEST, started + instance.timeout - time.monotonic())

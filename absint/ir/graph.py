@@ -118,6 +118,9 @@ class Graph:
     nodes: tuple[Node, ...]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    real_only: tuple[str, ...] = ()
+    """What of the source these nodes equal in real arithmetic only: a float execution of it may
+    lie outside what float executions of the nodes give."""
 
     @property
     def input_size(self) -> int:
@@ -171,6 +174,7 @@ class GraphBuilder:
 
     nodes: list[Node] = field(default_factory=list)
     inputs: list[Port] = field(default_factory=list)
+    real_only: set[str] = field(default_factory=set)
 
     def input(self, name: str, shape: Shape, dtype: str = "float32") -> int:
         """Declares the next input. Raises ShapeError for an empty shape."""
@@ -235,4 +239,5 @@ class GraphBuilder:
                 Port(name, place[node], self.nodes[node].shape, dtype)
                 for name, node in outputs.items()
             ),
+            tuple(sorted(self.real_only)),
         )

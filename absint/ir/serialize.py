@@ -43,12 +43,14 @@ def digest(graph: Graph) -> str:
 
 def _sections(graph: Graph) -> Iterator[bytes]:
     pool = _Pool()
-    header = {
+    header: dict[str, Any] = {
         "nodes": [_node(node, pool) for node in graph.nodes],
         "constants": pool.rows,
         "inputs": [_port(port) for port in graph.inputs],
         "outputs": [_port(port) for port in graph.outputs],
     }
+    if graph.real_only:
+        header["real_only"] = list(graph.real_only)
     text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
     yield MAGIC + len(text).to_bytes(8, "little") + text
     yield from pool.blobs
@@ -160,7 +162,8 @@ def _read(data: bytes) -> Graph:
         if builder.shape(position) != tuple(row["shape"]):
             raise GraphFormatError(f"node {position} does not have the shape it claims")
     outputs = tuple(_output(row, builder) for row in header["outputs"])
-    graph = Graph(tuple(builder.nodes), tuple(builder.inputs), outputs)
+    real_only = tuple(str(what) for what in header.get("real_only", ()))
+    graph = Graph(tuple(builder.nodes), tuple(builder.inputs), outputs, real_only)
     if not outputs or to_bytes(graph) != data:
         raise GraphFormatError("not in canonical form")
     return graph

@@ -5,6 +5,7 @@
     %1 = dense(%0) weight=c0[5x2] bias=c1[2] -> [1, 2]  # first layer
     %2 = leaky_relu(%1) alpha=0.01 -> [1, 2]
     output "y" float32 = %2
+    real-only "LSTM"
     c0 = float[5x2] 0.5 -1.25 ...
     c1 = float[2] 0.1 0.2
     c1 radius 0.0 1e-09
@@ -44,6 +45,8 @@ def _lines(graph: Graph, constants: bool) -> Iterator[str]:
         yield f"%{place} = {_port(ports[place]) if node.op == 'input' else _node(node, names)}"
     for port in graph.outputs:
         yield f"output {json.dumps(port.name)} {port.dtype} = %{port.node}"
+    for what in graph.real_only:
+        yield f"real-only {json.dumps(what)}"
     for place, constant in enumerate(names.constants):
         yield from _numbers(place, constant) if constants else _summary(place, constant)
 
@@ -117,6 +120,7 @@ _STRING = r'"(?:[^"\\]|\\.)*"'
 _INPUT = re.compile(rf"%(\d+) = input ({_STRING}) (\w+) \[([\d, ]*)\]")
 _NODE = re.compile(r"%(\d+) = (\w+)\(([%\d, ]+)\)((?: \w+=\S+)*) -> \[([\d, ]*)\](?:\s+#.*)?")
 _OUTPUT = re.compile(rf"output ({_STRING}) (\w+) = %(\d+)")
+_REAL_ONLY = re.compile(rf"real-only ({_STRING})")
 _CONSTANT = re.compile(r"c(\d+) = (int|float)\[([\dx]*)\](?: (.*))?")
 _RADIUS = re.compile(r"c(\d+) radius(?: (.*))?")
 _NAME = re.compile(r"c(\d+)\[([\dx]*)\]")
@@ -137,7 +141,9 @@ def parse(text: str) -> Graph:
     if not reader.outputs:
         raise GraphFormatError("the graph has no output")
     builder = reader.builder
-    return Graph(tuple(builder.nodes), tuple(builder.inputs), tuple(reader.outputs))
+    return Graph(
+        tuple(builder.nodes), tuple(builder.inputs), tuple(reader.outputs), tuple(reader.real_only)
+    )
 
 
 @dataclass
@@ -145,6 +151,7 @@ class _Reader:
     builder: GraphBuilder = field(default_factory=GraphBuilder)
     constants: dict[int, Constant] = field(default_factory=dict)
     outputs: list[Port] = field(default_factory=list)
+    real_only: list[str] = field(default_factory=list)
 
     def line(self, line: str) -> None:
         for pattern, read in (
@@ -153,6 +160,7 @@ class _Reader:
             (_INPUT, self._input),
             (_NODE, self._node),
             (_OUTPUT, self._output),
+            (_REAL_ONLY, self._real),
         ):
             match = pattern.fullmatch(line)
             if match is not None:
@@ -203,6 +211,9 @@ class _Reader:
     def _output(self, name: str, dtype: str, node: str) -> None:
         shape = self.builder.shape(int(node))
         self.outputs.append(Port(json.loads(name), int(node), shape, dtype))
+
+    def _real(self, what: str) -> None:
+        self.real_only.append(str(json.loads(what)))
 
     def _next(self, place: str) -> None:
         if int(place) != len(self.builder.nodes):

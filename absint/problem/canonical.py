@@ -71,17 +71,38 @@ def read_back(
     return problem
 
 
+def write_semantics(semantics: Semantics) -> dict[str, str]:
+    """What the network means, with the digest of the contract where there is one."""
+    data: dict[str, str] = {
+        "name": semantics.name,
+        "dtype": semantics.dtype,
+        "inputs": semantics.inputs,
+    }
+    contract = semantics.contract
+    return data if contract is None else data | {"contract": contract.digest()}
+
+
+def read_semantics(data: dict[str, Any]) -> Semantics:
+    """Raises ProblemError, also for a contract that is not this version's."""
+    stated = data.get("contract")
+    semantics = Semantics(**{name: data[name] for name in data if name != "contract"})
+    known = (("real", "float32"), ("float32", "float64"), ("rounded", "representable"))
+    values = (semantics.name, semantics.dtype, semantics.inputs)
+    if not all(value in words for value, words in zip(values, known, strict=True)):
+        raise ProblemError(f"unknown semantics {data}")
+    if semantics.name == "float32" and semantics.dtype != "float32":
+        raise ProblemError(f"semantics float32 of a network of {semantics.dtype}")
+    if stated is not None and write_semantics(semantics).get("contract") != stated:
+        raise ProblemError("semantics of another contract than this version's")
+    return semantics
+
+
 def _problem(problem: Problem) -> dict[str, Any]:
-    semantics = problem.semantics
     return {
         "name": problem.name,
         "input_size": problem.input_size,
         "output_size": problem.output_size,
-        "semantics": {
-            "name": semantics.name,
-            "dtype": semantics.dtype,
-            "inputs": semantics.inputs,
-        },
+        "semantics": write_semantics(problem.semantics),
         "cells": [
             {
                 "lower": [str(v) for v in cell.box.lower],
@@ -106,13 +127,7 @@ def _read(data: dict[str, Any]) -> Problem:
     sizes = (data["input_size"], data["output_size"])
     if not isinstance(data["name"], str) or any(type(size) is not int for size in sizes):
         raise ValueError("the name must be text and the sizes whole numbers")
-    semantics = Semantics(**data["semantics"])
-    if (
-        semantics.name != "real"
-        or semantics.dtype not in ("float32", "float64")
-        or semantics.inputs not in ("rounded", "representable")
-    ):
-        raise ProblemError(f"unknown semantics {data['semantics']}")
+    semantics = read_semantics(data["semantics"])
     cells = tuple(
         Cell(
             Box(

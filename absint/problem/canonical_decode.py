@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from absint.problem.canonical import read_back
+from absint.problem.canonical import read_back, read_semantics, write_semantics
 from absint.problem.decode import (
     All,
     Atom,
@@ -49,11 +49,7 @@ def decode_to_json(problem: DecodeProblem) -> bytes:
         "machines": [_machine(machine) for machine in problem.machines],
         "catastrophe": _formula(problem.catastrophe),
         "allowed": [None if own is None else _number(own, sets) for own in problem.allowed],
-        "semantics": {
-            "name": problem.semantics.name,
-            "dtype": problem.semantics.dtype,
-            "inputs": problem.semantics.inputs,
-        },
+        "semantics": write_semantics(problem.semantics),
         "sets": [_ranges(tokens) for tokens in sets],
     }
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
@@ -125,11 +121,9 @@ def _read(data: dict[str, Any]) -> DecodeProblem:
 
 
 def _semantics(data: dict[str, Any]) -> Semantics:
-    semantics = Semantics(**data)
-    known = (("real",), ("float32", "float64"), ("rounded", "representable"))
-    values = (semantics.name, semantics.dtype, semantics.inputs)
-    if not all(value in words for value, words in zip(values, known, strict=True)):
-        raise ProblemError(f"unknown semantics {data}")
+    semantics = read_semantics(data)
+    if semantics.contract is not None:
+        raise ProblemError("proofs about decoding speak of real arithmetic")
     return semantics
 
 

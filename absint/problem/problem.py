@@ -15,12 +15,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from absint.problem.contract import FLOAT32, Contract
 from absint.problem.errors import InputError
 from absint.problem.exact import Dtype, float_text, round_all
 
 FloatArray = NDArray[np.float64]
 Term = tuple[int, Fraction]
 """(index into the flat vector, coefficient); indices ascend and coefficients are not zero."""
+
+
+Meaning = Literal["real", "float32"]
 
 
 class ProblemError(InputError):
@@ -98,12 +102,18 @@ class Cell:
 class Semantics:
     """What the network means (the contract that search and checker share)."""
 
-    name: Literal["real"] = "real"
-    """``real``: real arithmetic on the stored weights."""
+    name: Meaning = "real"
+    """``real``: real arithmetic on the stored weights; ``float32``: every execution that
+    ``absint.problem.contract.FLOAT32`` allows."""
     dtype: Dtype = "float32"
     """The type of the network's inputs, to which regions are rounded."""
     inputs: Literal["rounded", "representable"] = "rounded"
     """``rounded``: every real of the box, rounded to nearest; ``representable``: its floats."""
+
+    @property
+    def contract(self) -> Contract | None:
+        """What may be computed; None where the meaning is real arithmetic."""
+        return FLOAT32 if self.name == "float32" else None
 
 
 @dataclass(frozen=True)

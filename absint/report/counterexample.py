@@ -17,7 +17,7 @@ from absint.api import Task
 from absint.frontends.spec.arrays import Reference, read_array
 from absint.frontends.spec.files import ReferredFiles
 from absint.ir import digest as graph_digest
-from absint.problem import InputError
+from absint.problem import InputError, Meaning
 from absint.problem import digest as problem_digest
 from absint.report import files
 from absint.report.document import dumps
@@ -39,6 +39,13 @@ class Saved:
     path: Path
     x: FloatArray
     facts: dict[str, Any]
+
+    @property
+    def meaning(self) -> Meaning | None:
+        """What the network meant; None where that is not recorded."""
+        recorded = self.facts.get("semantics")
+        name = recorded.get("name") if isinstance(recorded, dict) else None
+        return "float32" if name == "float32" else "real" if name == "real" else None
 
     @property
     def property(self) -> str:

@@ -8,11 +8,11 @@ statement is never trusted: ``require`` holds it against a certificate that was 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from absint import __version__
+from absint.problem.canonical import write_semantics
 from absint.proofs.format import FORMAT, Certificate, digest
 
 TYPE = "https://in-toto.io/Statement/v1"
@@ -71,7 +71,7 @@ def _facts(claim: Certificate, sha256: str, verdict: str, names: list[str]) -> d
         "predicate": {
             "property": claim.problem.name,
             "verdict": verdict,
-            "semantics": asdict(claim.problem.semantics),
+            "semantics": write_semantics(claim.problem.semantics),
             "checker": {"name": "absint", "version": __version__, "format": FORMAT},
             "certificate": {"name": name, "digest": {"sha256": sha256}},
             "graph": {"sha256": claim.graph},

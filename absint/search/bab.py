@@ -73,7 +73,8 @@ class CellSearch:
         self.graph, self.arrays, self.options = graph, arrays, options
         self.lower, self.upper = problem.network_box(cell)
         self.query: CellQuery = cell_query(cell, problem.input_size, problem.output_size)
-        self.analyse = analysis_by(options.backend, graph, self.query.query, arrays)
+        contract = problem.semantics.contract
+        self.analyse = analysis_by(options.backend, graph, self.query.query, arrays, contract)
         self.arity = Arity.of(cell, graph)
         self.tree = Tree() if tree is None else tree
         self.frontier = open_boxes(self.tree, self.lower, self.upper, self.arity)

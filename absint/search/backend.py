@@ -9,18 +9,23 @@ from absint.domains.interval import Interval
 from absint.domains.product import Analysis, Query, analyse
 from absint.ir import Graph
 from absint.problem import InputError
+from absint.problem.contract import Contract
 
 Analyse = Callable[[Interval], Analysis]
 """Linear bounds of a query's rows on a batch of boxes, each end (batch, input_size)."""
 
 
-def analysis_by(backend: str, graph: Graph, query: Query, arrays: Arrays) -> Analyse:
+def analysis_by(
+    backend: str, graph: Graph, query: Query, arrays: Arrays, contract: Contract | None = None
+) -> Analyse:
     """``backend`` is one of BACKENDS.
 
-    Raises InputError where it is not installed or cannot be given the graph.
+    Raises InputError where it is not installed or cannot be given the graph, or the contract.
     """
     if backend == "absint":
-        return lambda box: analyse(graph, box, query, arrays)
+        return lambda box: analyse(graph, box, query, arrays, contract)
+    if contract is not None:
+        raise InputError("bounds real arithmetic: it goes with semantics real", "--backend")
     try:
         from absint.domains.lirpa import Lirpa
 

@@ -160,12 +160,13 @@ class _Cell:
         """Says of each part why it is safe; where the bounds do not, the checker will refuse it."""
         query = cell_query(cell, problem.input_size, problem.output_size)
         arrays, rows = numpy_arrays(), len(query.query.bound)
+        contract = problem.semantics.contract
         size = max(1, BATCH_ELEMENTS // (rows * max(node.size for node in self.graph.nodes)))
         for begin in range(0, len(parts), size):
             some = parts[begin : begin + size]
             box = np.array([p.lower for p in some]), np.array([p.upper for p in some])
             with np.errstate(all="ignore"):
-                found = analyse(self.graph, box, query.query, arrays)
+                found = analyse(self.graph, box, query.query, arrays, contract)
             shape = (len(some), *found.coefficients.shape[1:])
             forms = Forms(
                 np.broadcast_to(found.coefficients, shape),

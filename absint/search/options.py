@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from absint.problem import Meaning
+
 GIB = 1 << 30
 BACKENDS = ("absint", "lirpa")
 """Whose bounds a search goes by: ours, or auto_LiRPA's."""
@@ -30,7 +32,8 @@ class SearchOptions:
     ``timeout`` is in seconds for one property, its check included; ``memory`` in bytes for the
     whole process. With ``count``, a search about a network that decodes goes on after a
     counterexample, to tell for how many prompts the property is certified. ``backend``, one of
-    BACKENDS, computes the bounds that a search about numbers goes by.
+    BACKENDS, computes the bounds that a search about numbers goes by. ``semantics`` is what the
+    network means where the spec does not say; None: the default.
     """
 
     timeout: float = 300.0
@@ -41,6 +44,7 @@ class SearchOptions:
     count: bool = False
     backend: str = BACKENDS[0]
     progress: Callable[[Status], None] | None = None
+    semantics: Meaning | None = None
 
 
 @dataclass(frozen=True)

@@ -217,7 +217,8 @@ class _Proof:
         lower, upper = (np.resize(e, shape) for e in (cell.frontier.lower, cell.frontier.upper))
         started = time.perf_counter()
         rows, _ = float_rows(self.problem.cells[cell.index], self.graph)
-        Bounds(self.graph, Boxes(self.graph, lower, upper)).minimum(rows)
+        contract = self.problem.semantics.contract
+        Bounds(self.graph, Boxes(self.graph, lower, upper), contract).minimum(rows)
         return time.perf_counter() - started
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from absint.frontends.lowering.values import FLOATS, Const, NotLoweredError, require
+from absint.problem.contract import FLOAT32
 
 MAX_IMAGES = 1 << 20
 """How many entries are worth it."""
@@ -16,6 +17,8 @@ MAX_IMAGES = 1 << 20
 
 def image(function: str, x: Const) -> Const:
     """``function`` of every entry: "sigmoid", or the name of a method of ``flint.arb``.
+
+    In float32 the enclosure holds whatever the contract allows to be computed.
 
     Raises MalformedError where the result is not finite.
     """
@@ -34,6 +37,11 @@ def image(function: str, x: Const) -> Const:
     ]
     values, errors = (np.array(part, dtype=np.float64) for part in zip(*pairs, strict=True))
     require(bool(np.isfinite(values + errors).all()), f"{function} of a constant is not finite")
+    if x.dtype == "float32":
+        row = FLOAT32.elementwise[function]
+        errors = errors + 1.001 * FLOAT32.unit * (
+            row.absolute + row.relative * (np.abs(values) + errors) + 4 * FLOAT32.flush
+        )
     radius = errors.reshape(x.shape) if errors.any() else None
     return Const(values.reshape(x.shape), x.dtype, radius)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from absint.frontends.lowering.values import (
+    FLOATS,
     Array,
     Const,
     MalformedError,
@@ -49,6 +50,11 @@ class Emitter:
     moments: dict[int, Moment] = field(default_factory=dict)
     """What is known of nodes as moments (see ``moments``)."""
 
+    def real_only(self, what: str) -> None:
+        """Notes that ``what`` is lowered to nodes that are equal to it in real arithmetic only:
+        it may be computed in ways that roundings of these nodes do not cover."""
+        self.builder.real_only.add(what)
+
     def add(
         self,
         op: str,
@@ -64,7 +70,11 @@ class Emitter:
         node = self.builder.add(
             op, [v.node for v in operands], attrs=attrs, consts=consts, name=self.name
         )
-        return Var(node, check_size(self.builder.shape(node)), dtype or operands[0].dtype)
+        kind = dtype or operands[0].dtype
+        given = {port.dtype for port in self.builder.inputs} & set(FLOATS)
+        if kind in FLOATS and given - {kind}:
+            self.real_only(f"arithmetic in {kind}")
+        return Var(node, check_size(self.builder.shape(node)), kind)
 
     def reshape(self, x: Var, shape: Shape) -> Var:
         """``x``'s entries in row-major order under another shape."""

@@ -4,6 +4,10 @@ Every operation returns the rounded value with a radius that bounds both its own
 what its operands' radii contribute. Rounding errors come from error-free transformations (TwoSum of
 Knuth, TwoProduct of Dekker/Veltkamp; see Ogita, Rump, Oishi, "Accurate sum and dot product", 2005),
 so that an operation whose result is exact keeps radius None. Radii are rounded up after every step.
+
+An enclosure also holds what the same operation gives in the constants' own type if that is narrower
+than float64, where it is not the exact result: so it serves ``semantics: float32`` and, a little
+wider than it need be, ``real``.
 """
 
 from __future__ import annotations
@@ -65,7 +69,33 @@ def _make(value: FloatArray, radius: FloatArray, dtype: str) -> Const:
         bool(np.isfinite(value).all() and np.isfinite(radius).all()),
         "constant arithmetic overflows or divides by zero",
     )
+    if dtype in _UNITS:
+        own = np.where((radius == 0) & _representable(value, dtype), 0.0, _rounding(value, dtype))
+        radius = _plus(radius + 0 * own, own)
     return Const(value, dtype, radius if radius.any() else None)
+
+
+_UNITS = {"float16": (2.0**-11, 2.0**-14), "float32": (2.0**-24, 2.0**-126)}
+"""Unit roundoff and smallest normal number of the narrower types."""
+
+
+def _rounding(value: FloatArray, dtype: str) -> FloatArray:
+    """At least what one operation in this type, on operands rounded to it, may be off by."""
+    unit, smallest = _UNITS.get(dtype, (2.0**-53, 2.0**-1022))
+    return np.asarray(4 * unit * np.abs(value) + 4 * smallest)
+
+
+def _representable(value: FloatArray, dtype: str) -> NDArray[np.bool_]:
+    """Whether each entry is zero or a normal number of the type."""
+    narrow = value.astype(dtype).astype(np.float64) == value
+    result: NDArray[np.bool_] = narrow & ((value == 0) | (np.abs(value) >= _UNITS[dtype][1]))
+    return result
+
+
+def loosened(c: Const, size: Const, roundings: int) -> Const:
+    """``c`` for any order of operations that rounds terms of this ``size`` that often."""
+    far = _rounding(np.abs(size.value) + _radius(size), c.dtype) * roundings
+    return Const(c.value, c.dtype, _plus(_radius(c), _up(far)))
 
 
 def _sum_error(a: FloatArray, b: FloatArray, s: FloatArray) -> FloatArray:

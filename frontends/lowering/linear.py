@@ -87,6 +87,20 @@ def _reshape(emit: Emitter, value: Value, shape: Shape) -> Value:
     return emit.rearrange(value, lambda a: a.reshape(shape))
 
 
+def inference_norm(
+    scale: Const, bias: Const, mean: Const, variance: Const, epsilon: float
+) -> tuple[Const, Const]:
+    """w and b of ``(x - mean) scale / sqrt(variance + epsilon) + bias = w x + b``.
+
+    b in a float type is whatever the orders of operations give that runtimes choose: ``(x - mean)
+    w + bias`` or ``w x + (bias - mean w)``.
+    """
+    shifted = enclosure.add(variance, number(epsilon, variance.dtype))
+    weight = enclosure.divide(scale, enclosure.square_root(shifted))
+    moved = enclosure.multiply(mean, weight)
+    return weight, enclosure.loosened(enclosure.subtract(bias, moved), moved, 2)
+
+
 def average(emit: Emitter, x: Value, axes: tuple[int, ...], keep: bool, mean: bool) -> Value:
     """The sum or mean over ``axes`` (sorted), as a product with a constant column."""
     require(x.dtype in FLOATS, f"a reduction of {x.dtype}")

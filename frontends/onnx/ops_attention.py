@@ -20,6 +20,9 @@ from absint.frontends.lowering.values import (
 )
 from absint.frontends.onnx.call import Call
 
+_WIDE = (1, 11)
+"""ONNX's numbers of float32 and float64."""
+
 
 @dataclass(frozen=True)
 class Heads:
@@ -34,7 +37,8 @@ class Heads:
 
 def attention(call: Call) -> tuple[Value, ...]:
     """``softmax(scale q k^T + bias) v`` for each head; also the keys and values with their past."""
-    call.ignore("softmax_precision")
+    if call.integer("softmax_precision", 1) not in _WIDE:
+        call.emit.real_only("a softmax in less than float32")
     mode = call.integer("qk_matmul_output_mode", 0)
     if call.has(6):
         raise NotLoweredError("nonpad_kv_seqlen")

@@ -29,6 +29,8 @@ def einsum(call: Call) -> Value:
     values = [call.value(i) for i in range(len(call.inputs))]
     require(len({v.dtype for v in values}) == 1, "operands of different types")
     inputs, output = _letters(call.text("equation", ""), values)
+    if len(values) > 2:
+        call.emit.real_only("an einsum of more than two operands, which may be taken in any order")
     terms = [_diagonal(call.emit, v, t) for v, t in zip(values, inputs, strict=True)]
     while len(terms) > 1:
         first, second, *rest = terms

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from absint.frontends.lowering import enclosure, moments
+from absint.frontends.lowering import moments
 from absint.frontends.lowering.arithmetic import plus, times
 from absint.frontends.lowering.emit import Emitter
-from absint.frontends.lowering.linear import average, product, swap
+from absint.frontends.lowering.linear import average, inference_norm, product, swap
 from absint.frontends.lowering.values import (
     Const,
     NotLoweredError,
@@ -67,9 +67,7 @@ def batch_normalization(call: Call) -> Value:
             f"{name} has shape {const.shape} where the input has {x.shape[1]} channels",
         )
     gamma, beta, mean, variance = (_channels(const, len(x.shape)) for const in consts)
-    shifted = enclosure.add(variance, number(epsilon, variance.dtype))
-    weight = enclosure.divide(gamma, enclosure.square_root(shifted))
-    return call.emit.scale(x, weight, enclosure.subtract(beta, enclosure.multiply(mean, weight)))
+    return call.emit.scale(x, *inference_norm(gamma, beta, mean, variance, epsilon))
 
 
 def _channels(const: Const, rank: int) -> Const:

@@ -43,9 +43,9 @@ def root_mean_square(call: Call) -> Value:
 
 
 def _trailing(call: Call, centered: bool) -> Value:
-    """All axes from ``axis`` on; the type of the statistics only matters to roundings."""
+    """All axes from ``axis`` on."""
     x, epsilon = call.var(), call.number("epsilon", 1e-5)
-    call.ignore("stash_type")
+    _stashed(call)
     axis = axis_of(call.integer("axis", -1), len(x.shape))
     y: Value = moments.normalize(call.emit, x, len(x.shape) - axis, centered, epsilon)
     for index, name in ((1, "scale"), (2, "bias")):
@@ -55,6 +55,12 @@ def _trailing(call: Call, centered: bool) -> Value:
             joined = times(call.emit, y, other) if index == 1 else plus(call.emit, y, other, _FUSE)
             y = _checked(joined, x.shape)
     return y
+
+
+def _stashed(call: Call) -> None:
+    """The type of the statistics only matters to roundings; 1 is float32."""
+    if call.integer("stash_type", 1) != 1:
+        call.emit.real_only("a normalisation with statistics in another type")
 
 
 _FUSE = (True, False)
@@ -75,7 +81,7 @@ def instance(call: Call) -> Value:
 def group(call: Call) -> Value:
     """Scale and bias have an entry a channel since opset 21, and one a group before."""
     x, groups = call.var(), call.integer("num_groups")
-    call.ignore("stash_type")
+    _stashed(call)
     require(len(x.shape) >= 2 and groups >= 1, f"groups of a tensor of shape {x.shape}")
     require(x.shape[1] % groups == 0, f"{x.shape[1]} channels in {groups} groups")
     check_size((x.shape[0], groups))

@@ -117,6 +117,7 @@ def _unrolled(
     call: Call, gates: int, defaults: list[str], step: Step, states: int
 ) -> tuple[Value, ...]:
     x, emit = call.var(), call.emit
+    emit.real_only(f"{call.node.op_type}, whose gates may be summed in any order")
     if call.integer("layout", 0):
         raise NotLoweredError("layout=1")
     _plain(call)

@@ -157,6 +157,7 @@ def _by_index(call: Call, x: Var, table: list[list[int]]) -> Value:
 def _linear(call: Call, x: Var, table: list[list[dict[int, Number]]]) -> Value:
     """One matrix an axis; an axis that stays as it is needs none."""
     y: Value = x
+    call.emit.real_only("a linear resize, whose weights are rounded coordinates")
     for axis, rows in enumerate(table):
         n = x.shape[axis]
         if len(rows) == n and all(row.get(i) == 1 for i, row in enumerate(rows)):

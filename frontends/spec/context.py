@@ -10,7 +10,7 @@ from absint.frontends.spec.scale import Scale
 from absint.frontends.spec.tree import Node, Source
 from absint.frontends.spec.values import Leaves
 from absint.ir import Graph
-from absint.problem import Semantics
+from absint.problem import Meaning, Semantics
 from absint.problem.exact import Dtype
 
 MAX_VALUES = 8_000_000
@@ -25,6 +25,7 @@ class Context:
     scale: Scale
     dtype: Dtype
     input_values: Literal["rounded", "representable"]
+    meaning: Meaning
     counted: int = field(default=0)
 
     @property
@@ -33,7 +34,7 @@ class Context:
 
     @property
     def semantics(self) -> Semantics:
-        return Semantics("real", self.dtype, self.input_values)
+        return Semantics(self.meaning, self.dtype, self.input_values)
 
     def input_name(self, index: int) -> str:
         """For messages: ``input 3`` or ``input 3 ('rho')``."""

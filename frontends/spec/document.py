@@ -11,7 +11,7 @@ from absint.frontends.spec.catastrophe import KEYS as CONDITION_KEYS
 from absint.frontends.spec.catastrophe import condition_key, read_catastrophe
 from absint.frontends.spec.context import Context
 from absint.frontends.spec.dataset import read_dataset
-from absint.frontends.spec.dtype import input_dtype
+from absint.frontends.spec.dtype import input_dtype, meaning
 from absint.frontends.spec.entries import property_name, read_entries
 from absint.frontends.spec.files import ReferredFiles, stem
 from absint.frontends.spec.names import KEYWORDS, Names
@@ -22,7 +22,8 @@ from absint.frontends.spec.tree import Mapping, Node, Scalar, parse
 from absint.frontends.spec.types import DatasetInfo
 from absint.frontends.spec.values import Interval, Leaves
 from absint.ir import Graph
-from absint.problem import Problem
+from absint.problem import Meaning, Problem
+from absint.problem.exact import Dtype
 
 TOP = (
     "name",
@@ -52,8 +53,10 @@ class Document:
     scale: Scale
 
 
-def read_document(text: str, path: Path, graph: Graph, files: ReferredFiles) -> Document:
-    """Reads a spec in YAML or JSON.
+def read_document(
+    text: str, path: Path, graph: Graph, files: ReferredFiles, asked: Meaning | None = None
+) -> Document:
+    """Reads a spec in YAML or JSON; ``asked`` as ``absint.frontends.spec.reader.read`` has it.
 
     Raises:
         InputError: whatever is wrong, with file, line and column.
@@ -68,16 +71,18 @@ def read_document(text: str, path: Path, graph: Graph, files: ReferredFiles) -> 
     inputs, base = _inputs(fields.get("inputs"), leaves, graph)
     outputs = _outputs(fields.get("outputs"), leaves, graph)
     _check_distinct(fields, leaves, inputs, outputs)
+    dtype = input_dtype(graph)
     context = Context(
         leaves=leaves,
         graph=graph,
         names=Names.of(graph, inputs or (), outputs or ()),
         input_names=inputs,
         scale=read_scale(fields["normalize"], leaves, graph) if "normalize" in fields else Scale(),
-        dtype=input_dtype(graph),
+        dtype=dtype,
         input_values="rounded",
+        meaning=_meaning(fields.get("semantics"), leaves, dtype, asked),
     )
-    _read_semantics(fields, context)
+    _read_input_values(fields, context)
     if "dataset" in fields:
         _exclude(root, ("name", "region", "properties"), "dataset", context)
         if any(base):
@@ -150,11 +155,21 @@ def _check_distinct(
         raise leaves.source.error(f"{min(both)!r} names an input and an output", fields["outputs"])
 
 
-def _read_semantics(fields: dict[str, Node], context: Context) -> None:
-    if "semantics" in fields:
-        node = fields["semantics"]
-        if context.leaves.choice(node, "semantics", ("real", "float32")) != "real":
-            raise context.source.unsupported("semantics float32", node, "'semantics: real' is")
+def _meaning(node: Node | None, leaves: Leaves, dtype: Dtype, asked: Meaning | None) -> Meaning:
+    if node is None:
+        return meaning(dtype, asked)
+    word = leaves.choice(node, "semantics", ("real", "float32"))
+    stated: Meaning = "float32" if word == "float32" else "real"
+    if asked not in (None, stated):
+        raise leaves.source.error(f"the spec says {stated}, which is not to be {asked}", node)
+    if stated == "float32" != dtype:
+        raise leaves.source.unsupported(
+            f"semantics float32 of a network whose inputs are {dtype}", node, "'semantics: real' is"
+        )
+    return meaning(dtype, stated)
+
+
+def _read_input_values(fields: dict[str, Node], context: Context) -> None:
     if "input_values" in fields:
         word = context.leaves.choice(
             fields["input_values"], "input_values", ("rounded", "representable")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from absint.ir import Graph
-from absint.problem import Unsupported, UnsupportedError
+from absint.problem import Meaning, Unsupported, UnsupportedError
 from absint.problem.exact import Dtype
 
 FLOAT_MAX = {
@@ -13,6 +13,14 @@ FLOAT_MAX = {
     "float64": Fraction((2**53 - 1) * 2**971),
 }
 """The largest finite value of each input type; bounds beyond it are errors."""
+
+
+def meaning(dtype: Dtype, asked: Meaning | None) -> Meaning:
+    """What is asked for, or the default. Raises UnsupportedError: float32 of another type."""
+    if asked == "float32" != dtype:
+        what = f"semantics float32 of a network whose inputs are {dtype}"
+        raise UnsupportedError([Unsupported("the spec", what, "'semantics: real' is")])
+    return asked or "real"
 
 
 def input_dtype(graph: Graph) -> Dtype:

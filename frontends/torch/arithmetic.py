@@ -206,6 +206,7 @@ def variance(call: Call) -> Value:
     fewer = call.read("correction") if "correction" in call.defaults else int(call.flag("unbiased"))
     fewer = 1 if fewer is None else fewer
     count = math.prod(x.shape[axis] for axis in axes)
+    call.emit.real_only("var, which may be computed in one pass")
     middle = average(call.emit, x, axes, True, True)
     assert isinstance(middle, Var)
     square = compose.power(call.emit, compose.total(call.emit, x, middle, -1), 2)
@@ -218,6 +219,8 @@ def variance(call: Call) -> Value:
 def to_copy(call: Call) -> Value:
     call.ignore("dtype", "copy")
     x = call.raw()
+    if call.dtype == "float16" != x.dtype:
+        call.emit.real_only("a conversion to float16")
     return x if x.dtype == call.dtype else cast(x, call.dtype)
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from absint.frontends.lowering import enclosure
-from absint.frontends.lowering.linear import average, product
+from absint.frontends.lowering.linear import average, inference_norm, product
 from absint.frontends.lowering.values import (
     Array,
     Const,
@@ -15,7 +15,6 @@ from absint.frontends.lowering.values import (
     Shape,
     Value,
     Var,
-    number,
     require,
 )
 from absint.frontends.torch.attention import channels
@@ -199,10 +198,8 @@ def _normalized(call: Call) -> Value:
     call.ignore("momentum", "cudnn_enabled")
     x = call.var("input")
     mean, variance = call.const("running_mean"), call.const("running_var")
-    shifted = enclosure.add(variance, number(call.number("eps"), variance.dtype))
     gamma = call.optional("weight") or Const(np.ones(variance.shape), variance.dtype)
     beta = call.optional("bias") or Const(np.zeros(variance.shape), variance.dtype)
-    weight = enclosure.divide(gamma, enclosure.square_root(shifted))
-    bias = enclosure.subtract(beta, enclosure.multiply(mean, weight))
+    weight, bias = inference_norm(gamma, beta, mean, variance, call.number("eps"))
     rank = len(x.shape)
     return call.emit.scale(x, channels(weight, rank), channels(bias, rank))

@@ -10,13 +10,13 @@ import re
 from fractions import Fraction
 
 from absint.frontends.spec.affine import Affine, compare
-from absint.frontends.spec.dtype import input_dtype
+from absint.frontends.spec.dtype import input_dtype, meaning
 from absint.frontends.spec.formula import And, Formula, Or, negate
 from absint.frontends.vnnlib.cells import build_cells
 from absint.frontends.vnnlib.sexp import Atom, Form, Sexp, Text
 from absint.frontends.vnnlib.variables import Variables, head
 from absint.ir import Graph
-from absint.problem import Problem, Semantics, parse_number
+from absint.problem import Meaning, Problem, Semantics, parse_number
 
 _VERSION = re.compile(r"<?(\d+)\.(\d+)>?")
 _COMPARISONS = {
@@ -30,8 +30,10 @@ _COMPARISONS = {
 }
 
 
-def read_problem(text: str, path: str, name: str, graph: Graph) -> Problem:
-    """Reads a query of VNN-LIB 1.0 or 2.0.
+def read_problem(
+    text: str, path: str, name: str, graph: Graph, asked: Meaning | None = None
+) -> Problem:
+    """Reads a query of VNN-LIB 1.0 or 2.0, which does not say what the network means.
 
     Raises:
         InputError: with line and column.
@@ -41,7 +43,8 @@ def read_problem(text: str, path: str, name: str, graph: Graph) -> Problem:
     dtype = input_dtype(graph)
     formulas = reader.assertions()
     cells = build_cells(formulas, reader.variables, dtype)
-    return Problem(name, graph.input_size, graph.output_size, cells, Semantics("real", dtype))
+    semantics = Semantics(meaning(dtype, asked), dtype)
+    return Problem(name, graph.input_size, graph.output_size, cells, semantics)
 
 
 class _Reader:

@@ -65,6 +65,17 @@ def backward_loss(node: Node, xs: Sequence[Interval]) -> tuple[FloatArray, Float
     return unit, 2 * TINY * (4 * rule.fan_out(node) * total + swallowed)
 
 
+def magnitude(node: Node, far: Sequence[FloatArray]) -> FloatArray:
+    """``|W| far + |b|`` for the largest constants, as computed: (batch, *shape) or broadcasts."""
+    rule = _rule(node)
+    total = _magnitude(node, rule, far) + _weight_radius(node, rule, far)
+    return (
+        total + np.abs(node.consts["bias"].value) + _bias_error(node, 1)
+        if ("bias" in node.consts)
+        else total
+    )
+
+
 def _total(xs: Sequence[FloatArray]) -> FloatArray:
     """The sum of all entries of each batch element, (batch,)."""
     sums = [x.reshape((x.shape[0], -1)).sum(axis=1) for x in xs]
