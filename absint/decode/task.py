@@ -16,7 +16,7 @@ from absint.frontends import decoder
 from absint.frontends.decoder import Network
 from absint.frontends.spec.decode import DecodeSpec, decode_spec
 from absint.ir import Graph
-from absint.problem import InputError
+from absint.problem import InputError, Unsupported, UnsupportedError
 from absint.problem.decode import DecodeProblem
 from absint.proofs.decode.check import DecodeReport, check_decode
 from absint.proofs.format import Certificate, CertificateError
@@ -80,7 +80,13 @@ def load(model: Any, region: str | Path, *, trusted: bool = True) -> DecodeTask:
 
 
 def verify_each(task: DecodeTask, options: SearchOptions) -> Iterator[DecodeResult]:
-    """The results of a task's properties one by one, as they are found."""
+    """The results of a task's properties one by one, as they are found.
+
+    Raises UnsupportedError where they are to be about float32.
+    """
+    if options.semantics == "float32":
+        what = "semantics float32 of a network that decodes"
+        raise UnsupportedError([Unsupported("--semantics", what, "real is")])
     binding = Binding(task.network.digest, task.spec.digest)
     for problem in task.spec.problems:
         yield prove_decode(

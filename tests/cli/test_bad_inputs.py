@@ -159,8 +159,6 @@ SPECS = [
     Case("NaN", spec_file("region: {all: [0, nan]}\nnever: y[0] >= 0"), 2, "spec.yaml:1"),
     Case("missing array", spec_file("region: {center: x.npy, eps: 1}\nnever: y[0] >= 0"), 2,
          "x.npy"),
-    Case("float32 semantics", spec_file(REGION + "semantics: float32\nnever: y[0] >= 0"), 4,
-         "semantics"),
     Case("VNN-LIB cut off", spec_file("(declare-const X_0 Real)\n(assert (>= X_0", "p.vnnlib"), 2,
          "p.vnnlib:2"),
     Case("VNN-LIB garbage", spec_file("\x1f\x8b not gzip", "p.vnnlib.gz"), 2, "p.vnnlib.gz"),

@@ -13,7 +13,7 @@ import yaml
 import absint
 
 ROOT = Path(__file__).parents[2]
-BUDGETS = {"rules": 2_000, "decoding": 1_650, "transformers": 2_600}
+BUDGETS = {"rules": 2_000, "decoding": 1_650, "transformers": 2_700}
 """Lines of the checker: docs/decisions/0008-size-of-the-checker.md."""
 
 

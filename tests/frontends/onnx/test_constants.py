@@ -38,12 +38,22 @@ def test_weights_keep_their_exact_values(tmp_path: Path) -> None:
     assert consts["bias"].radius is None
 
 
-def test_a_float32_factor_times_float32_weights_is_exact(tmp_path: Path) -> None:
+def test_a_float32_factor_times_float32_weights_holds_both_products(tmp_path: Path) -> None:
+    """The exact one and what float32 arithmetic gives."""
     weight = real(1, 3, 4, dtype="float32")
     graph = load(saved(single("Gemm", var(1, 3), weight, alpha=0.1), tmp_path)).graph
-    alpha = Fraction(float(np.float32(0.1)))
+    alpha, constant = Fraction(float(np.float32(0.1))), graph.nodes[1].consts["weight"]
+    assert encloses(constant, [alpha * w for w in fractions(weight)])
+    assert encloses(constant, fractions(weight * np.float32(0.1)))
+    assert constant.radius is not None
+    assert (constant.radius <= 2.0**-21 * np.abs(constant.value)).all()
+
+
+def test_a_float32_factor_whose_products_are_float32_is_exact(tmp_path: Path) -> None:
+    weight = real(1, 3, 4, dtype="float32")
+    graph = load(saved(single("Gemm", var(1, 3), weight, alpha=0.5), tmp_path)).graph
     assert graph.nodes[1].consts["weight"].radius is None
-    assert encloses(graph.nodes[1].consts["weight"], [alpha * w for w in fractions(weight)])
+    assert encloses(graph.nodes[1].consts["weight"], [w / 2 for w in fractions(weight)])
 
 
 def test_a_float64_factor_gives_an_enclosure(tmp_path: Path) -> None:
@@ -69,7 +79,22 @@ def test_batch_normalization_encloses_the_real_factors(tmp_path: Path) -> None:
         assert holds(node.consts["bias"], i, [b - m * factor for factor in factors])
     for constant in node.consts.values():
         assert constant.radius is not None
-        assert constant.radius.max() < 1e-12
+        assert constant.radius.max() < 1e-5
+
+
+def test_batch_normalization_encloses_what_float32_makes_of_its_factors(tmp_path: Path) -> None:
+    """Of the bias also where the mean is subtracted first: ``(0 - mean) weight + beta``."""
+    gamma, beta, mean = (real(i, 4, dtype="float32") for i in range(3))
+    mean = mean * np.float32(1e4)
+    variance = np.abs(real(3, 4, dtype="float32"))
+    proto = single("BatchNormalization", var(1, 4), gamma, beta, mean, variance, opset=15)
+    consts = load(saved(proto, tmp_path)).graph.nodes[1].consts
+    root = np.sqrt(variance + np.float32(1e-5))
+    for weight in (gamma / root, gamma * (1 / root)):
+        assert encloses(consts["weight"], fractions(weight))
+        for bias in (beta - mean * weight, -mean * weight + beta, -(mean / root) * gamma + beta):
+            assert bias.dtype == np.float32
+            assert encloses(consts["bias"], fractions(bias))
 
 
 def roots(square: Fraction) -> tuple[Fraction, Fraction]:

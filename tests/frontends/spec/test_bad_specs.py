@@ -163,7 +163,6 @@ def test_place_and_message(text: str, expected: str, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (OK + "semantics: float32\nnever: y[0] > 1", "2:12: semantics float32"),
         ("region: {center: 0, eps: 1, norm: l2}\nnever: y[0] > 1", "1:35: norm l2"),
     ],
 )
