@@ -21,6 +21,7 @@ import numpy as np
 from absint.decode import task
 from absint.decode.greedy import Decoder
 from absint.decode.prove import sample
+from absint.domains.arrays import torch_arrays
 from absint.ir import Graph
 from absint.ir.graph import FloatArray
 from absint.problem.decode import DecodeProblem
@@ -71,10 +72,7 @@ def _rates(model: Path, region: Path, free: int | None) -> dict[str, float]:
 
 
 def _decoders(graph: Graph, problem: DecodeProblem) -> dict[str, Decoder]:
-    import torch
-
-    def tensor(a: FloatArray) -> Any:
-        return torch.as_tensor(a, dtype=torch.float32)
+    arrays = torch_arrays(dtype="float32")
 
     def single(a: FloatArray) -> Any:
         return a.astype(np.float32)
@@ -82,7 +80,7 @@ def _decoders(graph: Graph, problem: DecodeProblem) -> dict[str, Decoder]:
     return {
         "numpy, float64": Decoder(graph, problem),
         "numpy, float32": Decoder(graph, problem, load=single),
-        "PyTorch, float32": Decoder(graph, problem, torch, tensor),
+        "PyTorch, float32": Decoder(graph, problem, arrays.xp, arrays.asarray),
     }
 
 

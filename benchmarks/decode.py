@@ -125,8 +125,8 @@ def _table(rows: Sequence[Row]) -> list[str]:
     return [
         "Seconds of wall clock with all cores, search and check; CPU seconds of both. Cases are "
         "the bounds that the certificate rests on. Brute force is the time that all prompts take "
-        "or would take, at its measured rate; the ratio is of prompts certified a second to prompts "
-        "run a second.",
+        "or would take, at its measured rate; the ratio is of prompts certified a second to "
+        "prompts run a second.",
         "",
         "| case | prompts | certified | verdict | cases | search | check | both, CPU | certificate "
         "| certified/s | brute force | ratio |",
