@@ -1,6 +1,6 @@
-"""``python benchmarks/run.py [startup | decode | SET ...] [--workers N] [--only TEXT]``.
+"""``python benchmarks/run.py [NAME ...] [--workers N] [--only TEXT]``.
 
-SET is a folder of ../shared/vnncomp. Without a name: startup and acasxu.
+NAME is startup, decode, attention or a folder of ../shared/vnncomp. Without one: startup, acasxu.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import decode, startup, vnncomp
+from benchmarks import attention, decode, startup, vnncomp
 
 
 def main() -> None:
@@ -26,6 +26,8 @@ def main() -> None:
             startup.bench()
         elif name == "decode":
             decode.bench()
+        elif name == "attention":
+            attention.bench()
         else:
             vnncomp.bench(name, given.workers, given.only)
 
