@@ -52,6 +52,8 @@ class Row:
     cpu: float
     brute: float
     """Prompts a second by brute force."""
+    load: float
+    """The machine's one-minute load average at the end."""
 
     @property
     def all_by_brute(self) -> float:
@@ -118,19 +120,21 @@ def measured(case: Case, loaded: DecodeTask, problem: DecodeProblem, brute: floa
     assert result.report is not None
     prompts = counts.of_problem(problem)
     certified = prompts - sum(left.count for left in counts.still_open(result.report))
-    return Row(case, result, prompts, certified, wall, cpu, brute)
+    load = os.getloadavg()[0]
+    return Row(case, result, prompts, certified, wall, cpu, brute, load)
 
 
 def _table(rows: Sequence[Row]) -> list[str]:
     return [
-        "Seconds of wall clock with all cores, search and check; CPU seconds of both. Cases are "
+        "Seconds of wall clock with all cores, search and check; CPU seconds of both; the load "
+        "average, beyond the number of cores where other work was running. Cases are "
         "the bounds that the certificate rests on. Brute force is the time that all prompts take "
         "or would take, at its measured rate; the ratio is of prompts certified a second to "
         "prompts run a second.",
         "",
-        "| case | prompts | certified | verdict | cases | search | check | both, CPU | certificate "
-        "| certified/s | brute force | ratio |",
-        "|---|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| case | prompts | certified | verdict | cases | search | check | both, CPU | load "
+        "| certificate | certified/s | brute force | ratio |",
+        "|---|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
         *(_cells(row) for row in rows),
         "",
         "Certified, where it is not all: "
@@ -154,6 +158,7 @@ def _cells(row: Row) -> str:
         f"{effort.search_seconds:.2f}",
         f"{effort.check_seconds:.2f}",
         f"{row.cpu:.2f}",
+        f"{row.load:.1f}",
         f"{size / 1000:.1f} kB",
         f"{row.certified / row.wall:.3g}",
         _duration(row.all_by_brute),
@@ -185,7 +190,7 @@ def _summary(rows: Sequence[Row]) -> list[str]:
     ]
     for count, target in ((16, "10 s"), (64, "2 minutes")):
         own = [by_name[f"monitor {count}, {name}"] for name in ("verdict", "never-launch")]
-        both = " and ".join(f"{row.wall:.1f} s" for row in own)
+        both = " and ".join(map(_spent, own))
         lines.append(f"- Monitor, N = {count}: {both} for its two properties (target: {target}).")
     for name in ("verdict", "never-launch"):
         sizes = (8, 16, 32, 64)
@@ -196,8 +201,12 @@ def _summary(rows: Sequence[Row]) -> list[str]:
     for count, target in ((4, "99.5 % in 10 s"), (10, "95 % in 10 minutes")):
         row = by_name[f"max of {count}"]
         share = counts.percent(row.certified, row.prompts)
-        lines.append(f"- Largest of {count}: {share} in {row.wall:.1f} s (target: {target}).")
+        lines.append(f"- Largest of {count}: {share} in {_spent(row)} (target: {target}).")
     return lines
+
+
+def _spent(row: Row) -> str:
+    return f"{row.wall:.1f} s ({row.cpu:.1f} s CPU)"
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float:
