@@ -92,9 +92,9 @@ def bench() -> None:
         f"Widths of {DIRECTIONS} random directions of an attention's output on {STATES} products "
         "of token sets, as ratios: the geometric mean (least to largest). More than 1 is better "
         "for ours in the first two; in the last, 1 would be exact. The slots that are free hold "
-        "every token of the prompt's set, or every token that is written there after 500 random prompts; "
-        "the others one token. *drawn*: the same networks with the entries of every weight in "
-        "random order. A layer-2 row is of the whole range from the tokens on.",
+        "every token of the prompt's set, or every token that is written there after 500 random "
+        "prompts; the others one token. *drawn*: the same networks with the entries of every "
+        "weight in random order. A layer-2 row is of the whole range from the tokens on.",
         "",
         f"| weights | layer | {head}",
         "|---|---:|---:|---:|---:|",

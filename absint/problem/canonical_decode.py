@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from absint.problem.canonical import read_back, read_semantics, write_semantics
@@ -52,7 +53,14 @@ def decode_to_json(problem: DecodeProblem) -> bytes:
         "semantics": write_semantics(problem.semantics),
         "sets": [_ranges(tokens) for tokens in sets],
     }
+    if problem.state_names:
+        data["state_names"] = [list(names) for names in problem.state_names]
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+
+
+def meaning(problem: DecodeProblem) -> bytes:
+    """The canonical bytes without what is there for people only."""
+    return decode_to_json(replace(problem, state_names=()))
 
 
 def decode_digest(problem: DecodeProblem) -> str:
@@ -117,6 +125,10 @@ def _read(data: dict[str, Any]) -> DecodeProblem:
         catastrophe=_read_formula(data["catastrophe"]),
         allowed=tuple(None if own is None else _at(sets, own) for own in _list(data["allowed"])),
         semantics=_semantics(data["semantics"]),
+        state_names=tuple(
+            tuple(_text(name) for name in _list(names))
+            for names in _list(data.get("state_names", []))
+        ),
     )
 
 

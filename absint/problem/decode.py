@@ -102,6 +102,8 @@ class DecodeProblem:
     catastrophe: Formula
     allowed: tuple[Tokens | None, ...] = ()
     semantics: Semantics = field(default_factory=Semantics)
+    state_names: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
+    """For people: what the states of each machine are called. Empty, of all or of one: nothing."""
 
     def __post_init__(self) -> None:
         if not self.vocabulary or not self.cells or self.steps < 1:
@@ -117,6 +119,10 @@ class DecodeProblem:
             raise ProblemError(f"{self.name}: a set of allowed tokens for each step is needed")
         for machine in self.machines:
             self._check_machine(machine, size)
+        sizes = [len(machine.table) for machine in self.machines]
+        named = [len(names) or size for names, size in zip(self.state_names, sizes, strict=False)]
+        if self.state_names and (named != sizes or len(self.state_names) != len(sizes)):
+            raise ProblemError(f"{self.name}: names of states do not fit the machines")
         self._check_formula(self.catastrophe, ("prompt", "output"))
         for cell in self.cells:
             if cell.condition is not None:

@@ -10,6 +10,7 @@ from absint.frontends.spec.decode_fuse import atoms, simplify
 from absint.frontends.spec.decode_machines import Labelled, read_machines
 from absint.frontends.spec.decode_match import Words
 from absint.frontends.spec.decode_network import StepNetwork, read_network
+from absint.frontends.spec.decode_state_names import state_names
 from absint.frontends.spec.decode_template import (
     Slots,
     check_steps,
@@ -193,6 +194,7 @@ class _Reader:
                 machines,
                 verdict,
                 common.allowed,
+                state_names=state_names(machines, common.machines),
             )
         except ProblemError as error:
             raise self.leaves.source.error(str(error), where or node) from error

@@ -19,10 +19,24 @@ _KEYS = ("reads", "up_to", *_KINDS)
 
 @dataclass(frozen=True)
 class Labelled:
-    """``names[label]`` is what the spec calls a label of the machine."""
+    """``names[label]`` is what the spec calls a label of the machine.
+
+    ``table`` and ``own`` are of a machine whose states have names of their own, as written.
+    """
 
     machine: Machine
     names: tuple[str, ...]
+    table: Machine | None = None
+    own: tuple[str, ...] = ()
+
+    @property
+    def written(self) -> Machine:
+        return self.table or self.machine
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """What each state of ``written`` is called: by its own name, or by its label."""
+        return self.own or tuple(self.names[label] for label in self.machine.labels)
 
 
 def read_machines(node: Node, words: Words) -> dict[str, Labelled]:
@@ -113,7 +127,8 @@ def _states(node: Node, reads: Reads, words: Words) -> Labelled:
         table.append(_row(row, name, numbers, words))
         label = leaves.text(row.values["label"], "label") if "label" in row.values else name
         labels.append(known.setdefault(label, len(known)))
-    return Labelled(minimal(Machine(reads, tuple(table), tuple(labels))), tuple(known))
+    written = Machine(reads, tuple(table), tuple(labels))
+    return Labelled(minimal(written), tuple(known), written, tuple(numbers))
 
 
 def _row(row: Mapping, name: str, numbers: dict[str, int], words: Words) -> tuple[int, ...]:

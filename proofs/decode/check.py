@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from absint.ir import Graph
 from absint.ir import digest as graph_digest
-from absint.problem.canonical_decode import decode_to_json
+from absint.problem.canonical_decode import meaning
 from absint.problem.decode import DecodeProblem, PromptCell
 from absint.problem.outlook import Outlook
 from absint.problem.pieces import Pieces
@@ -88,7 +88,7 @@ def check_decode(
         raise CertificateError("the certificate is not about a decoding network")
     if certificate.graph != graphs_digest(graphs):
         raise CertificateError("the certificate is about another network (the graphs differ)")
-    if problem is not None and decode_to_json(problem) != decode_to_json(claim):
+    if problem is not None and meaning(problem) != meaning(claim):
         raise CertificateError("the certificate is about another problem (the specs differ)")
     if len(certificate.proofs) != len(claim.cells):
         raise CertificateError("a certificate holds one proof for each cell of its problem")

@@ -90,6 +90,13 @@ def test_what_is_written_is_what_the_proof_says(certificate: Path, tmp_path: Pat
         assert end.step.rule in (Rule.DONE, Rule.OPEN)
 
 
+def test_machines_are_where_the_spec_says(certificate: Path) -> None:
+    lines = list(explain(read(Certificate.from_bytes(certificate.read_bytes()))))
+    assert any("0 read, last none|b" in line for line in lines)
+    assert any("read, last a; " in line for line in lines)
+    assert not any("prompt machine at" in line for line in lines)
+
+
 def test_the_prompts_that_get_to_a_place_are_counted(certificate: Path) -> None:
     (proof,) = read(Certificate.from_bytes(certificate.read_bytes()))
     wanted: dict[Node, set[tuple[int, ...]]] = {n: set() for t in proof.trees for n in nodes(t)}

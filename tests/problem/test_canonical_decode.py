@@ -12,7 +12,12 @@ import pytest
 from decodecases import random_problem
 
 from absint.problem import ProblemError
-from absint.problem.canonical_decode import decode_digest, decode_from_json, decode_to_json
+from absint.problem.canonical_decode import (
+    decode_digest,
+    decode_from_json,
+    decode_to_json,
+    meaning,
+)
 from absint.problem.decode import All, Atom, DecodeProblem, Machine, Not, PromptCell, Some
 
 
@@ -40,6 +45,16 @@ def test_a_problem_comes_back_as_it_was(seed: int) -> None:
     data = decode_to_json(problem)
     assert decode_from_json(data) == problem
     assert decode_digest(problem) == hashlib.sha256(data).hexdigest()
+
+
+def test_names_of_states_are_kept_and_mean_nothing() -> None:
+    problem = sample()
+    named = replace(problem, state_names=(("few", "many"), ()))
+    data = decode_to_json(named)
+    assert decode_from_json(data).state_names == named.state_names
+    assert data != decode_to_json(problem)
+    assert named == problem
+    assert meaning(named) == meaning(problem) == decode_to_json(problem)
 
 
 def test_the_text_is_compact() -> None:

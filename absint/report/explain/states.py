@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
+from absint.problem.decode import DecodeProblem
 from absint.problem.promptset import bits, members
 from absint.proofs.decode.state import State
 from absint.report.decoding.words import token
@@ -48,13 +49,29 @@ def written(proof: CellProof, state: State) -> str:
 
 def machines(proof: CellProof, state: State) -> str:
     """Where the machines are, and how much of the prompt they have read; may be empty."""
-    parts = []
+    problem, parts = proof.problem, []
     if state.prompt:
-        states = ", ".join(map(str, state.prompt))
-        parts.append(f"{state.read} read, prompt machine at {states}")
-    if any(len(proof.problem.machines[i].table) > 1 for i in proof.problem.machines_of("output")):
-        parts.append(f"output machine at {', '.join(map(str, state.output))}")
+        states = _named(problem, problem.machines_of("prompt"), state.prompt)
+        parts.append(
+            f"{state.read} read, {states or 'prompt machine at ' + _listing(state.prompt)}"
+        )
+    if any(len(problem.machines[i].table) > 1 for i in problem.machines_of("output")):
+        states = _named(problem, problem.machines_of("output"), state.output)
+        parts.append(states or "output machine at " + _listing(state.output))
     return "; ".join(parts)
+
+
+def _named(problem: DecodeProblem, machines: Sequence[int], states: Sequence[int]) -> str:
+    """The names of the machines' states; empty where one of them has none."""
+    names = [problem.state_names[i] if problem.state_names else () for i in machines]
+    if not all(names):
+        return ""
+    said = [own[at] or f"state {at}" for own, at in zip(names, states, strict=True)]
+    return ", ".join(name if name.isprintable() else ascii(name) for name in said)
+
+
+def _listing(states: Sequence[int]) -> str:
+    return ", ".join(map(str, states))
 
 
 def number(count: int) -> str:
