@@ -30,8 +30,8 @@ MODULES = {
     )
     for name in names.split()
 }
-SECONDS = 1.0
-"""For each property."""
+SECONDS, TRACED = 1.0, 8.0
+"""For each property; where every line is noted, too."""
 
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Add: ast.Sub,
@@ -159,7 +159,7 @@ class Injector(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(changed, str(MODULES[self.bug.module]), "exec"), module.__dict__)
 
 
-def outcome(bug: Bug | None) -> list[dict[str, Any]]:
+def outcome(bug: Bug | None, seconds: float = SECONDS) -> list[dict[str, Any]]:
     """In this process, which must not have imported the search yet: each property's verdict,
     whether the checker accepts its certificate, and how many leaves it refused on the way."""
     if bug is not None:
@@ -186,7 +186,7 @@ def outcome(bug: Bug | None) -> list[dict[str, Any]]:
         facts: dict[str, Any] = {"verdict": "crash", "accepted": False}
         try:
             binding = Binding("11" * 32, "22" * 32)
-            options = SearchOptions(timeout=SECONDS)
+            options = SearchOptions(timeout=seconds)
             result = driver.prove(graph, asked, binding, lambda x: x, options)
             facts["verdict"] = result.verdict.value
             if result.certificate is not None:
@@ -252,7 +252,7 @@ def executed() -> set[tuple[str, int]]:
 
     threading.settrace(trace)
     sys.settrace(trace)
-    outcome(None)
+    outcome(None, TRACED)
     sys.settrace(None)
     return lines
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
-from redteam.injected import reached, run
+from redteam.injected import Bug, bugs, reached, run
 
-COUNT, FEW = 100, 3
+COUNT, FEW = 100, 2
 
 
-def sample(count: int) -> Counter[str]:
-    """What this many bugs, drawn at random, come to; fails where a false proof is accepted."""
+def outcomes(chosen: Sequence[Bug]) -> Counter[str]:
+    """What bugs come to; fails where a false proof is accepted."""
     tally: Counter[str] = Counter()
-    for bug in random.Random(0).sample(reached(), count):
+    for bug in chosen:
         results = run(bug)
         for found in results:
             assert not found["accepted"], bug
@@ -26,7 +27,8 @@ def sample(count: int) -> Counter[str]:
 
 
 def test_some_bugs_prove_nothing_false() -> None:
-    assert sample(FEW)["run"] == FEW
+    chosen = random.Random(0).sample(bugs(), FEW)
+    assert outcomes(chosen)["run"] == FEW
 
 
 def test_the_properties_are_open_to_a_search_without_a_bug() -> None:
@@ -39,6 +41,6 @@ def test_the_properties_are_open_to_a_search_without_a_bug() -> None:
 
 @pytest.mark.full
 def test_a_hundred_bugs_prove_nothing_false() -> None:
-    tally = sample(COUNT)
+    tally = outcomes(random.Random(0).sample(reached(), COUNT))
     print(dict(tally))
     assert tally["refused by the checker"] >= COUNT // 20, "the checker was not put to the test"
