@@ -1,0 +1,236 @@
+"""Bounds of a piecewise linear graph on one box, in rationals.
+
+The same relaxations as ``absint.proofs.bounds``: intervals, intersected with backward linear
+bounds where a function bends inside them (docs/rigor.md, sections 3 and 4, without their error
+terms).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from absint.ir import OPS, Graph, Node
+from absint.ir.slopes import default_slopes
+from absint.proofs.exact.numbers import (
+    ZERO,
+    Array,
+    dot,
+    exact,
+    exact_all,
+    floats,
+    negative,
+    positive,
+    zeros,
+)
+from absint.proofs.transformers.piecewise import PiecewiseLinear
+from absint.proofs.transformers.univariate import UNIVARIATE_OPS
+
+Interval = tuple[Array, Array]
+Slopes = Callable[[int], Array | None]
+"""Of a node the lower slopes (rows, *shape) that a proof names; None where it names none."""
+
+
+def function_of(node: Node) -> PiecewiseLinear | None:
+    """The node's function, where it is piecewise linear."""
+    function = UNIVARIATE_OPS[node.op](node) if node.op in UNIVARIATE_OPS else None
+    return function if isinstance(function, PiecewiseLinear) else None
+
+
+def refused(graph: Graph) -> list[str]:
+    """The ops that rationals do not do."""
+    return sorted({node.op for node in graph.nodes if not _known(node)})
+
+
+def _known(node: Node) -> bool:
+    return node.op == "input" or OPS[node.op].affine is not None or function_of(node) is not None
+
+
+@dataclass(frozen=True)
+class Lines:
+    """``lower_slope t + lower_offset <= f(t) <= upper_slope t + upper_offset``: (rows or 1,
+    *shape)."""
+
+    lower_slope: Array
+    lower_offset: Array
+    upper_slope: Array
+    upper_offset: Array
+
+
+class ExactBounds:
+    """Bounds of all nodes over the box [lower, upper], (input_size,) of floats each."""
+
+    def __init__(self, graph: Graph, lower: Sequence[float], upper: Sequence[float]) -> None:
+        self.graph, self.values = graph, list[Interval]()
+        self.consts = [
+            {name: exact_all(const.value) for name, const in node.consts.items() if _real(const)}
+            for node in graph.nodes
+        ]
+        self.box = exact_all(np.array(lower)), exact_all(np.array(upper))
+        self.lines: dict[int, Lines] = {}
+        self._refined: set[int] = set()
+        for position, node in enumerate(graph.nodes):
+            self.values.append(self._value(position, node))
+
+    def _value(self, position: int, node: Node) -> Interval:
+        if node.op == "input":
+            place = self.graph.input_slices()[position]
+            lower, upper = (end[place].reshape(node.shape) for end in self.box)
+            return lower, upper
+        function = function_of(node)
+        if function is None:
+            return self._affine(position, node)
+        (operand,) = node.inputs
+        self._refine(operand, function)
+        self.lines[position] = default_lines(node, function, self.values[operand])
+        return image(function, self.values[operand])
+
+    def _affine(self, position: int, node: Node) -> Interval:
+        xs = [self.values[i] for i in node.inputs]
+        half = exact(0.5)
+        centre = self._forward(position, node, [half * (low + high) for low, high in xs])
+        spread = self._magnitude(position, node, [half * (high - low) for low, high in xs])
+        spread = spread + self._unsure(node, xs)
+        return centre - spread, centre + spread
+
+    def _forward(self, position: int, node: Node, xs: Sequence[Array]) -> Array:
+        rule, consts = OPS[node.op].affine, self.consts[position]
+        assert rule is not None
+        found: Array = rule.forward(node, [x[None] for x in xs], consts.get("weight"), np)[0]
+        return found + consts["bias"] if "bias" in consts else found
+
+    def _magnitude(self, position: int, node: Node, xs: Sequence[Array]) -> Array:
+        rule, weight = OPS[node.op].affine, self.consts[position].get("weight")
+        assert rule is not None
+        size = None if weight is None else abs(weight)
+        found: Array = rule.magnitude(node, [x[None] for x in xs], size, np)[0]
+        return found
+
+    def _unsure(self, node: Node, xs: Sequence[Interval]) -> Array:
+        """What the radii of constants come to, *shape."""
+        found, rule = zeros(*node.shape), OPS[node.op].affine
+        assert rule is not None
+        for name, const in node.consts.items():
+            if const.radius is None:
+                continue
+            radius = exact_all(const.radius)
+            if name == "weight":
+                far = [np.where(-low > high, -low, high)[None] for low, high in xs]
+                radius = rule.magnitude(node, far, radius, np)[0]
+            found = found + radius
+        return found
+
+    def _refine(self, target: int, function: PiecewiseLinear) -> None:
+        """Backward bounds of the entries on whose interval the function bends."""
+        node = self.graph.nodes[target]
+        if node.op == "input" or target in self._refined:
+            return
+        self._refined.add(target)
+        lower, upper = (end.reshape(-1).copy() for end in self.values[target])
+        bends = [(lower < exact(knot)) & (exact(knot) < upper) for knot in function.knots]
+        chosen = np.flatnonzero(np.logical_or.reduce(bends))
+        if not len(chosen):
+            return
+        units = zeros(2 * len(chosen), node.size)
+        for row, entry in enumerate(chosen):
+            units[row, entry], units[len(chosen) + row, entry] = exact(1.0), exact(-1.0)
+        found = self.minimum({target: units.reshape((-1, *node.shape))})
+        low, high = found[: len(chosen)], -found[len(chosen) :]
+        lower[chosen] = np.where(low > lower[chosen], low, lower[chosen])
+        upper[chosen] = np.where(high < upper[chosen], high, upper[chosen])
+        self.values[target] = lower.reshape(node.shape), upper.reshape(node.shape)
+
+    def minimum(
+        self, start: Mapping[int, Array], lines: Mapping[int, Lines] | None = None
+    ) -> Array:
+        """Lower bounds, (rows,), of ``sum_v start[v] . v``, (rows, *shape) by node.
+
+        ``lines`` replace those of the box where a smaller set has better ones.
+        """
+        pending, own = dict(start), {**self.lines, **(lines or {})}
+        total = zeros(len(next(iter(start.values()))))
+        for position in reversed(range(len(self.values))):
+            if position not in pending:
+                continue
+            c, node = pending.pop(position), self.graph.nodes[position]
+            if node.op == "input":
+                low, high = self.values[position]
+                total = total + dot(positive(c), low) + dot(negative(c), high)
+            elif position in own:
+                part, shift = _through(c, own[position])
+                total = total + shift
+                _add(pending, node.inputs[0], part)
+            else:
+                total = total + self._back(position, node, c, pending)
+        return total
+
+    def _back(self, position: int, node: Node, c: Array, pending: dict[int, Array]) -> Array:
+        rule, consts = OPS[node.op].affine, self.consts[position]
+        assert rule is not None
+        for operand, part in zip(
+            node.inputs, rule.backward(node, c, consts.get("weight"), np), strict=True
+        ):
+            _add(pending, operand, part)
+        shift = dot(c, np.broadcast_to(consts["bias"], node.shape)) if "bias" in consts else ZERO
+        return shift - dot(abs(c), self._unsure(node, [self.values[i] for i in node.inputs]))
+
+
+def _real(const: object) -> bool:
+    return getattr(const, "value").dtype.kind == "f"  # noqa: B009
+
+
+def _add(pending: dict[int, Array], operand: int, part: Array) -> None:
+    pending[operand] = pending[operand] + part if operand in pending else part
+
+
+def _through(c: Array, lines: Lines) -> tuple[Array, Array]:
+    up, down = positive(c), negative(c)
+    part = up * lines.lower_slope + down * lines.upper_slope
+    terms = up * lines.lower_offset + down * lines.upper_offset
+    return part, terms.reshape((len(c), -1)).sum(axis=1)
+
+
+def value(function: PiecewiseLinear, x: Array) -> Array:
+    """f at each entry."""
+    corners = list(zip(function.knots, function.values, strict=True))
+    knot, base = (exact(part) for part in corners[0])
+    found = base + exact(function.slopes[0]) * (x - knot)
+    for (at, start), slope in zip(corners, function.slopes[1:], strict=True):
+        knot = exact(at)
+        found = np.where(x > knot, exact(start) + exact(slope) * (x - knot), found)
+    return found
+
+
+def image(function: PiecewiseLinear, x: Interval) -> Interval:
+    """The least and the largest value on each interval: at an end or at a knot."""
+    ends = [value(function, end) for end in x]
+    lower, upper = np.minimum(*ends), np.maximum(*ends)
+    for knot, at in zip(function.knots, function.values, strict=True):
+        inside = (x[0] < exact(knot)) & (exact(knot) < x[1])
+        lower = np.where(inside & (lower > exact(at)), exact(at), lower)
+        upper = np.where(inside & (upper < exact(at)), exact(at), upper)
+    return lower, upper
+
+
+def default_lines(node: Node, function: PiecewiseLinear, x: Interval) -> Lines:
+    """With the slopes that search and checker take by default: any are sound."""
+    slopes = default_slopes(node, floats(x[0]), floats(x[1]), np)
+    lower, upper = (exact_all(slope)[None] for slope in slopes)
+    return lines_of(function, x, lower, upper)
+
+
+def lines_of(function: PiecewiseLinear, x: Interval, lower: Array, upper: Array) -> Lines:
+    """Of given slopes (rows or 1, *shape), the best offsets over [x[0], x[1]]."""
+    return Lines(lower, -_gap(function, x, lower, -1), upper, _gap(function, x, upper, 1))
+
+
+def _gap(function: PiecewiseLinear, x: Interval, slope: Array, sign: int) -> Array:
+    """The largest ``sign (f(t) - slope t)``: at an end or at a knot."""
+    gap = np.maximum(*(sign * (value(function, end) - slope * end) for end in x))
+    for knot, at in zip(function.knots, function.values, strict=True):
+        inside = (x[0] < exact(knot)) & (exact(knot) < x[1])
+        there = sign * (exact(at) - slope * exact(knot))
+        gap = np.where(inside & (there > gap), there, gap)
+    return gap
