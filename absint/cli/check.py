@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from absint.report import files
 
 if TYPE_CHECKING:
     from absint.proofs.decode.check import DecodeReport
+    from absint.proofs.exact.check import ExactReport
 
 ACCEPTED, REJECTED, INCOMPLETE = 0, 1, 3
 
@@ -48,6 +50,16 @@ be read or is wrong; 4 not supported; 130 interrupted. Only 0 means that the pro
 )
 @click.option("--property", "name", help="With --leaves: which of the spec's properties.")
 @path_option("--keep", help="With --leaves: write what was confirmed as a certificate of ours.")
+@click.option(
+    "--exact", is_flag=True, help="Compute the leaves once more, in rationals: slow, no rounding."
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With --exact: only N leaves, drawn at random (--seed).",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Of --sample.")
 @semantics()
 @jobs()
 @output_format()
@@ -62,6 +74,9 @@ def command(
     leaves: Path | None,
     name: str | None,
     keep: Path | None,
+    exact: bool,
+    sample: int | None,
+    seed: int,
     semantics: Meaning | None,
     jobs: int,
     style: str,
@@ -74,30 +89,38 @@ def command(
     """
     if (certificate is None) == (leaves is None):
         raise click.UsageError("give a CERTIFICATE, or --leaves", context)
-    if leaves is not None:
-        return _leaves(leaves, model, region, name, keep, semantics, jobs, style)
-    if certificate is None or name is not None or keep is not None:
+    asked = _Asked(model, region, semantics, jobs, style)
+    if certificate is None:
+        assert leaves is not None
+        if exact or statement is not None:
+            raise click.UsageError("--exact and --statement need a CERTIFICATE", context)
+        return _leaves(asked, leaves, name, keep)
+    if name is not None or keep is not None:
         raise click.UsageError("--property and --keep need --leaves", context)
-    return _certificate(certificate, model, region, statement, semantics, jobs, style)
+    if sample is not None and not exact:
+        raise click.UsageError("--sample needs --exact", context)
+    return _certificate(asked, certificate, statement, Again(sample, seed) if exact else None)
 
 
-def _leaves(
-    leaves: Path,
-    model: Path,
-    region: Path,
-    name: str | None,
-    keep: Path | None,
-    semantics: Meaning | None,
-    jobs: int,
-    style: str,
-) -> int:
+@dataclass(frozen=True)
+class _Asked:
+    """What is checked against which files."""
+
+    model: Path
+    region: Path
+    semantics: Meaning | None
+    jobs: int
+    style: str
+
+
+def _leaves(asked: _Asked, leaves: Path, name: str | None, keep: Path | None) -> int:
     from absint.cli.leaves import check_leaves
     from absint.report.listed import show
 
     started = time.monotonic()
-    found = check_leaves(leaves, model, region, name, keep, semantics, jobs)
+    found = check_leaves(leaves, asked.model, asked.region, name, keep, asked.semantics, asked.jobs)
     code = _code(found.report)
-    show(style, leaves, found, keep, time.monotonic() - started, code)
+    show(asked.style, leaves, found, keep, time.monotonic() - started, code)
     return code
 
 
@@ -106,38 +129,61 @@ def _code(report: CheckReport | DecodeReport) -> int:
 
 
 def _certificate(
-    certificate: Path,
-    model: Path,
-    region: Path,
-    statement: Path | None,
-    semantics: Meaning | None,
-    jobs: int,
-    style: str,
+    asked: _Asked, certificate: Path, statement: Path | None, again: Again | None
 ) -> int:
     from absint.report.check import show
 
     started, line = time.monotonic(), ProgressLine(certificate.name)
-    data = files.read(certificate, "certificate")
+    data, exact = files.read(certificate, "certificate"), None
     try:
-        report = api.check(data, model, region, jobs=jobs, progress=line.check, semantics=semantics)
+        report = api.check(
+            data,
+            asked.model,
+            asked.region,
+            jobs=asked.jobs,
+            progress=line.check,
+            semantics=asked.semantics,
+        )
+        code = _code(report)
+        if again is not None and code != REJECTED:
+            exact = again.run(data, asked.model, line)
     except CertificateError as error:
         line.clear()
-        show(style, certificate, None, str(error), time.monotonic() - started, REJECTED)
+        seconds = time.monotonic() - started
+        show(asked.style, certificate, None, str(error), seconds, REJECTED)
         return REJECTED
     line.clear()
-    code = _code(report)
     seconds = time.monotonic() - started
     wrong = None if code == REJECTED else _wrong(certificate, data, statement, code)
+    if exact is not None and exact.failed:
+        wrong = "leaf {1} of cell {0} does not hold in rationals".format(*exact.failed[0])
     if wrong is not None:
-        show(style, certificate, None, wrong, seconds, REJECTED)
+        show(asked.style, certificate, None, wrong, seconds, REJECTED)
         return REJECTED
     if isinstance(report, CheckReport):
-        show(style, certificate, report, "", seconds, code)
+        show(asked.style, certificate, report, "", seconds, code, exact)
     else:
         from absint.report.decoding.check import show as show_decoding
 
-        show_decoding(style, certificate, data, report, seconds, code)
+        show_decoding(asked.style, certificate, data, report, seconds, code)
     return code
+
+
+@dataclass(frozen=True)
+class Again:
+    """``--exact``: which leaves are computed once more."""
+
+    sample: int | None
+    seed: int
+
+    def run(self, data: bytes, model: Path, line: ProgressLine) -> ExactReport:
+        """Of a certificate that was checked. Raises CertificateError."""
+        from absint.frontends.models import load
+        from absint.proofs.exact.check import recheck
+        from absint.proofs.format import Certificate
+
+        graph = load(model, trusted=False).graph
+        return recheck(Certificate.from_bytes(data), graph, self.sample, self.seed, line.check)
 
 
 def _wrong(certificate: Path, data: bytes, statement: Path | None, code: int) -> str | None:

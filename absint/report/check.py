@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from absint.proofs.check import CheckReport
+from absint.proofs.exact.check import ExactReport
 from absint.report.document import dumps
 from absint.report.words import count, share
 
@@ -13,17 +14,31 @@ SHOWN = 5
 
 
 def show(
-    style: str, path: Path, report: CheckReport | None, error: str, seconds: float, exit_code: int
+    style: str,
+    path: Path,
+    report: CheckReport | None,
+    error: str,
+    seconds: float,
+    exit_code: int,
+    exact: ExactReport | None = None,
 ) -> None:
-    """Prints what the checker found; ``report`` is None where it could not start, by ``error``."""
+    """Prints what the checker found; ``report`` is None where it could not start, by ``error``.
+
+    ``exact`` is what came of leaves that were computed once more in rationals, all of which hold.
+    """
     if style == "json":
-        print(dumps(_facts(path, report, error, seconds, exit_code)))
+        again = None if exact is None else {"leaves": exact.leaves, "checked": exact.checked}
+        print(dumps(_facts(path, report, error, seconds, exit_code) | {"exact": again}))
     elif report is None:
         print(f"{path}: rejected: {error}")
     else:
         print(f"{path}: {_outcome(report, seconds)}")
         for item in report.rejected[:SHOWN]:
             print(f"  cell {item.cell}, leaf {item.leaf}: {item.reason}")
+        if exact is not None:
+            print(
+                f"  again in rationals: {exact.checked} of {exact.leaves} closed leaves, all hold"
+            )
 
 
 def _outcome(report: CheckReport, seconds: float) -> str:

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from absint.ir import OPS, Graph, Node
+from absint.ir import OPS, Constant, Graph, Node
 from absint.ir.slopes import default_slopes
+from absint.problem.contract import Contract
+from absint.proofs.arithmetic import FloatArray
 from absint.proofs.exact.numbers import (
-    ZERO,
     Array,
+    chosen,
     dot,
     exact,
     exact_all,
@@ -25,6 +27,7 @@ from absint.proofs.exact.numbers import (
     positive,
     zeros,
 )
+from absint.proofs.transformers import rounding
 from absint.proofs.transformers.piecewise import PiecewiseLinear
 from absint.proofs.transformers.univariate import UNIVARIATE_OPS
 
@@ -60,10 +63,21 @@ class Lines:
 
 
 class ExactBounds:
-    """Bounds of all nodes over the box [lower, upper], (input_size,) of floats each."""
+    """Bounds of all nodes over the box [lower, upper], (input_size,) of floats each.
 
-    def __init__(self, graph: Graph, lower: Sequence[float], upper: Sequence[float]) -> None:
-        self.graph, self.values = graph, list[Interval]()
+    Of their real values, or under a ``contract`` of all values that it allows to be computed.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        lower: Sequence[float],
+        upper: Sequence[float],
+        contract: Contract | None = None,
+    ) -> None:
+        self.graph, self.contract, self.values = graph, contract, list[Interval]()
+        self.defined = True
+        """Whether the contract has a bound for every node's error."""
         self.consts = [
             {name: exact_all(const.value) for name, const in node.consts.items() if _real(const)}
             for node in graph.nodes
@@ -71,8 +85,24 @@ class ExactBounds:
         self.box = exact_all(np.array(lower)), exact_all(np.array(upper))
         self.lines: dict[int, Lines] = {}
         self._refined: set[int] = set()
+        self._off: dict[int, Array] = {}
+        """What each node may be off by as computed and read."""
         for position, node in enumerate(graph.nodes):
-            self.values.append(self._value(position, node))
+            value = self._value(position, node)
+            self.values.append(value if contract is None else self._computed(position, value))
+
+    def _computed(self, position: int, value: Interval) -> Interval:
+        """Bounds of what is computed in place of a value, and of what its readers may read."""
+        assert self.contract is not None
+        node, flush = self.graph.nodes[position], self.contract.flush
+        off = np.zeros(node.shape)
+        if node.op != "input":
+            xs = [outward(self.values[i]) for i in node.inputs]
+            (off,) = rounding.error(node, xs, outward(value), None, self.contract)
+        if np.isnan(off).any():
+            self.defined, off = False, np.zeros(node.shape)
+        self._off[position] = exact_all(off) + exact(flush)
+        return value[0] - self._off[position], value[1] + self._off[position]
 
     def _value(self, position: int, node: Node) -> Interval:
         if node.op == "input":
@@ -117,7 +147,7 @@ class ExactBounds:
                 continue
             radius = exact_all(const.radius)
             if name == "weight":
-                far = [np.where(-low > high, -low, high)[None] for low, high in xs]
+                far = [chosen(-low > high, -low, high)[None] for low, high in xs]
                 radius = rule.magnitude(node, far, radius, np)[0]
             found = found + radius
         return found
@@ -130,16 +160,16 @@ class ExactBounds:
         self._refined.add(target)
         lower, upper = (end.reshape(-1).copy() for end in self.values[target])
         bends = [(lower < exact(knot)) & (exact(knot) < upper) for knot in function.knots]
-        chosen = np.flatnonzero(np.logical_or.reduce(bends))
-        if not len(chosen):
+        bent = np.flatnonzero(np.logical_or.reduce(bends))
+        if not len(bent):
             return
-        units = zeros(2 * len(chosen), node.size)
-        for row, entry in enumerate(chosen):
-            units[row, entry], units[len(chosen) + row, entry] = exact(1.0), exact(-1.0)
+        units = zeros(2 * len(bent), node.size)
+        for row, entry in enumerate(bent):
+            units[row, entry], units[len(bent) + row, entry] = exact(1.0), exact(-1.0)
         found = self.minimum({target: units.reshape((-1, *node.shape))})
-        low, high = found[: len(chosen)], -found[len(chosen) :]
-        lower[chosen] = np.where(low > lower[chosen], low, lower[chosen])
-        upper[chosen] = np.where(high < upper[chosen], high, upper[chosen])
+        low, high = found[: len(bent)], -found[len(bent) :]
+        lower[bent] = chosen(low > lower[bent], low, lower[bent])
+        upper[bent] = chosen(high < upper[bent], high, upper[bent])
         self.values[target] = lower.reshape(node.shape), upper.reshape(node.shape)
 
     def minimum(
@@ -155,13 +185,14 @@ class ExactBounds:
             if position not in pending:
                 continue
             c, node = pending.pop(position), self.graph.nodes[position]
+            if position in self._off:
+                total = total - dot(abs(c), self._off[position])
             if node.op == "input":
                 low, high = self.values[position]
                 total = total + dot(positive(c), low) + dot(negative(c), high)
             elif position in own:
                 part, shift = _through(c, own[position])
-                total = total + shift
-                _add(pending, node.inputs[0], part)
+                total = total + shift - self._add(pending, node.inputs[0], part)
             else:
                 total = total + self._back(position, node, c, pending)
         return total
@@ -169,20 +200,33 @@ class ExactBounds:
     def _back(self, position: int, node: Node, c: Array, pending: dict[int, Array]) -> Array:
         rule, consts = OPS[node.op].affine, self.consts[position]
         assert rule is not None
-        for operand, part in zip(
-            node.inputs, rule.backward(node, c, consts.get("weight"), np), strict=True
-        ):
-            _add(pending, operand, part)
-        shift = dot(c, np.broadcast_to(consts["bias"], node.shape)) if "bias" in consts else ZERO
-        return shift - dot(abs(c), self._unsure(node, [self.values[i] for i in node.inputs]))
+        shift = -dot(abs(c), self._unsure(node, [self.values[i] for i in node.inputs]))
+        if "bias" in consts:
+            shift = shift + dot(c, np.broadcast_to(consts["bias"], node.shape))
+        parts = rule.backward(node, c, consts.get("weight"), np)
+        for operand, part in zip(node.inputs, parts, strict=True):
+            shift = shift - self._add(pending, operand, part)
+        return shift
+
+    def _add(self, pending: dict[int, Array], operand: int, part: Array) -> Array:
+        """Books a part; what is lost, (rows,), where only some readers read zero."""
+        earlier = pending.get(operand)
+        pending[operand] = part if earlier is None else earlier + part
+        if earlier is None or self.contract is None:
+            return zeros(len(part))
+        size = (abs(pending[operand]) + abs(earlier)).reshape((len(part), -1))
+        lost: Array = size.sum(axis=1) * exact(2 * self.contract.flush)
+        return lost
 
 
-def _real(const: object) -> bool:
-    return getattr(const, "value").dtype.kind == "f"  # noqa: B009
+def _real(const: Constant) -> bool:
+    return bool(const.value.dtype.kind == "f")
 
 
-def _add(pending: dict[int, Array], operand: int, part: Array) -> None:
-    pending[operand] = pending[operand] + part if operand in pending else part
+def outward(x: Interval) -> tuple[FloatArray, FloatArray]:
+    """Floats around an interval, as a batch of one."""
+    lower, upper = np.nextafter(floats(x[0]), -np.inf), np.nextafter(floats(x[1]), np.inf)
+    return lower[None], upper[None]
 
 
 def _through(c: Array, lines: Lines) -> tuple[Array, Array]:
@@ -196,10 +240,10 @@ def value(function: PiecewiseLinear, x: Array) -> Array:
     """f at each entry."""
     corners = list(zip(function.knots, function.values, strict=True))
     knot, base = (exact(part) for part in corners[0])
-    found = base + exact(function.slopes[0]) * (x - knot)
+    found: Array = base + exact(function.slopes[0]) * (x - knot)
     for (at, start), slope in zip(corners, function.slopes[1:], strict=True):
         knot = exact(at)
-        found = np.where(x > knot, exact(start) + exact(slope) * (x - knot), found)
+        found = chosen(x > knot, exact(start) + exact(slope) * (x - knot), found)
     return found
 
 
@@ -209,8 +253,8 @@ def image(function: PiecewiseLinear, x: Interval) -> Interval:
     lower, upper = np.minimum(*ends), np.maximum(*ends)
     for knot, at in zip(function.knots, function.values, strict=True):
         inside = (x[0] < exact(knot)) & (exact(knot) < x[1])
-        lower = np.where(inside & (lower > exact(at)), exact(at), lower)
-        upper = np.where(inside & (upper < exact(at)), exact(at), upper)
+        lower = chosen(inside & (lower > exact(at)), exact(at), lower)
+        upper = chosen(inside & (upper < exact(at)), exact(at), upper)
     return lower, upper
 
 
@@ -228,9 +272,9 @@ def lines_of(function: PiecewiseLinear, x: Interval, lower: Array, upper: Array)
 
 def _gap(function: PiecewiseLinear, x: Interval, slope: Array, sign: int) -> Array:
     """The largest ``sign (f(t) - slope t)``: at an end or at a knot."""
-    gap = np.maximum(*(sign * (value(function, end) - slope * end) for end in x))
+    gap: Array = np.maximum(*(sign * (value(function, end) - slope * end) for end in x))
     for knot, at in zip(function.knots, function.values, strict=True):
         inside = (x[0] < exact(knot)) & (exact(knot) < x[1])
         there = sign * (exact(at) - slope * exact(knot))
-        gap = np.where(inside & (there > gap), there, gap)
+        gap = chosen(inside & (there > gap), there, gap)
     return gap

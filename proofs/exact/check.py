@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from absint.ir import Graph
 from absint.problem import Cell, LinearConstraint, Problem
+from absint.problem.contract import Contract
 from absint.proofs.coverage import root_box
-from absint.proofs.exact.bounds import ExactBounds, Lines, function_of, lines_of, refused
-from absint.proofs.exact.numbers import Array, exact, exact_all, zeros
+from absint.proofs.exact.bounds import ExactBounds, Interval, Lines, function_of, lines_of, refused
+from absint.proofs.exact.numbers import Array, chosen, exact, exact_all, zeros
 from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.leaves import Leaf, leaves
 from absint.proofs.stream import Arity, Rule, multiplier
@@ -45,21 +47,18 @@ def recheck(
     the splits cover, is not asked again.
 
     Raises:
-        CertificateError: it is about a network that is not piecewise linear, or that decodes, or
-            about another meaning than real arithmetic.
+        CertificateError: it is about a network that is not piecewise linear, or that decodes.
     """
     problem = certificate.problem
     if not isinstance(problem, Problem):
         raise CertificateError("rationals are for networks that do not decode")
-    if problem.semantics.name != "real":
-        raise CertificateError("rationals are for real arithmetic, the certificate is not about it")
     if missing := refused(graph):
         raise CertificateError(f"rationals do not do {', '.join(missing)}")
     closed = sum(1 for _ in _closed(certificate, problem, graph))
-    chosen = range(closed)
+    places: Sequence[int] = range(closed)
     if sample is not None and sample < closed:
-        chosen = sorted(random.Random(seed).sample(chosen, sample))
-    report, wanted = ExactReport(closed), iter(chosen)
+        places = sorted(random.Random(seed).sample(places, sample))
+    report, wanted = ExactReport(closed), iter(places)
     following = next(wanted, None)
     for place, (index, claims, leaf) in enumerate(_closed(certificate, problem, graph)):
         if place != following:
@@ -78,7 +77,8 @@ def _closed(
 ) -> Iterator[tuple[int, ExactClaims, Leaf]]:
     for index, cell in enumerate(problem.cells):
         lower, upper = (end.tolist() for end in root_box(problem, cell))
-        claims, arity = ExactClaims(cell, graph), Arity.of(cell, graph)
+        claims = ExactClaims(cell, graph, problem.semantics.contract)
+        arity = Arity.of(cell, graph)
         for leaf in leaves(certificate.proofs[index], lower, upper, arity):
             if leaf.rule is not Rule.OPEN:
                 yield index, claims, leaf
@@ -87,8 +87,8 @@ def _closed(
 class ExactClaims:
     """What the leaves of one cell claim."""
 
-    def __init__(self, cell: Cell, graph: Graph) -> None:
-        self.cell, self.graph = cell, graph
+    def __init__(self, cell: Cell, graph: Graph, contract: Contract | None = None) -> None:
+        self.cell, self.graph, self.contract = cell, graph, contract
         functions = ((at, function_of(node)) for at, node in enumerate(graph.nodes))
         self.knots = {at: f for at, f in functions if f is not None and len(f.knots) == 1}
         self._bounds: tuple[int, ExactBounds] | None = None
@@ -96,6 +96,8 @@ class ExactClaims:
     def hold(self, leaf: Leaf) -> bool:
         """Whether each conjunction fails on the whole of the leaf's set."""
         bounds = self._box(leaf)
+        if not bounds.defined:
+            return False
         if self._empty(leaf, bounds):
             return True
         parts = [self._parts(leaf, i) for i in range(len(self.cell.catastrophe))]
@@ -115,7 +117,7 @@ class ExactClaims:
 
     def _box(self, leaf: Leaf) -> ExactBounds:
         if self._bounds is None or self._bounds[0] != leaf.block.number:
-            bounds = ExactBounds(self.graph, leaf.lower, leaf.upper)
+            bounds = ExactBounds(self.graph, leaf.lower, leaf.upper, self.contract)
             self._bounds = leaf.block.number, bounds
         return self._bounds[1]
 
@@ -128,7 +130,7 @@ class ExactClaims:
                 return True
         return False
 
-    def _operand(self, node: int, bounds: ExactBounds) -> tuple[Array, Array]:
+    def _operand(self, node: int, bounds: ExactBounds) -> Interval:
         return bounds.values[self.graph.nodes[node].inputs[0]]
 
     def _parts(
@@ -211,18 +213,19 @@ def _named(
     function: PiecewiseLinear,
     x: tuple[Array, Array],
     base: Lines,
-    named: np.ndarray[object, object],
+    named: NDArray[np.uint8],
 ) -> Lines:
     """With slopes named by bytes on the side where the function has a corner, inside ``x``."""
     left, right = function.slopes
-    steps = np.clip(left + (right - left) * (np.arange(256) / 255), *sorted((left, right)))
+    least, most = sorted((left, right))
+    steps = np.clip(left + (right - left) * (np.arange(256) / 255), least, most)
     slopes = exact_all(steps[named])
     knot = exact(function.knots[0])
     free = (x[0] < knot) & (knot < x[1])
     if left <= right:
-        lower = np.where(free, slopes, base.lower_slope)
+        lower = chosen(free, slopes, base.lower_slope)
         return lines_of(function, x, lower, np.broadcast_to(base.upper_slope, lower.shape))
-    upper = np.where(free, slopes, base.upper_slope)
+    upper = chosen(free, slopes, base.upper_slope)
     return lines_of(function, x, np.broadcast_to(base.lower_slope, upper.shape), upper)
 
 

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 """Of fmpq."""
-ZERO = flint.fmpq(0)
+Number = Any
+"""An fmpq."""
+ZERO: Number = flint.fmpq(0)
 
 
-def exact(x: float | Fraction) -> flint.fmpq:
+def exact(x: float | Fraction) -> Number:
     """A finite float's value, or a fraction's."""
     return flint.fmpq(*x.as_integer_ratio())
 
@@ -27,14 +29,21 @@ def zeros(*shape: int) -> Array:
     return np.full(shape, ZERO, dtype=object)
 
 
+def chosen(where: NDArray[np.bool_], x: Array | Number, y: Array | Number) -> Array:
+    """``x`` where it is set, and ``y`` elsewhere."""
+    found: Array = np.where(where, x, y)
+    return found
+
+
 def positive(x: Array) -> Array:
-    return np.where(x > 0, x, ZERO)
+    return chosen(x > 0, x, ZERO)
 
 
 def negative(x: Array) -> Array:
-    return np.where(x < 0, x, ZERO)
+    return chosen(x < 0, x, ZERO)
 
 
 def dot(c: Array, x: Array) -> Array:
     """(rows,): inner products of (rows, *shape) with (*shape)."""
-    return c.reshape((len(c), -1)) @ x.reshape(-1)
+    found: Array = c.reshape((len(c), -1)) @ x.reshape(-1)
+    return found

@@ -13,7 +13,7 @@ import yaml
 import absint
 
 ROOT = Path(__file__).parents[2]
-BUDGETS = {"rules": 2_000, "decoding": 1_650, "transformers": 2_700}
+BUDGETS = {"exact": 600, "rules": 2_000, "decoding": 1_650, "transformers": 2_700}
 """Lines of the checker: docs/decisions/0008-size-of-the-checker.md."""
 
 
@@ -58,7 +58,7 @@ def test_the_public_api_is_pinned() -> None:
 def test_the_checker_keeps_its_budget_of_lines() -> None:
     """What has to be read to believe a certificate stays small enough to read."""
     parts = {"transformers": "transformers", "decode": "decoding", "tokens.py": "decoding"}
-    parts["conditional.py"] = "decoding"
+    parts |= {"conditional.py": "decoding", "exact": "exact"}
     lines = dict.fromkeys(BUDGETS, 0)
     for path in (ROOT / "proofs").rglob("*.py"):
         place = path.relative_to(ROOT / "proofs").parts[0]
