@@ -7,8 +7,9 @@ may have lost, times the largest value of what they multiply, goes into ``loss``
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from absint.ir import Graph, Node
 from absint.ir.slopes import default_slopes
 from absint.problem.contract import Contract
 from absint.proofs.arithmetic import TINY, FloatArray, U, down, gamma, without_subnormals
+from absint.proofs.terms import Terms
 from absint.proofs.transformers import forward, rounding
 from absint.proofs.transformers.affine import AFFINE_OPS, Interval
 from absint.proofs.transformers.bilinear import Bilinear
@@ -30,6 +32,8 @@ from absint.proofs.transformers.steps import (
     Loss,
     Relaxed,
     Step,
+    Which,
+    among,
     box_minimum,
     reach,
     total,
@@ -49,7 +53,7 @@ class Rows:
 
     ``inputs`` and ``inputs_off`` are (batch or 1, rows, input_size), ``outputs`` and
     ``outputs_off`` (batch or 1, rows, output_size), ``bound`` (batch or 1, rows) is rounded up.
-    No row has input terms where ``inputs`` has no columns.
+    No row has input terms where ``inputs`` has no columns. ``terms`` belong to other nodes.
     """
 
     inputs: FloatArray
@@ -57,11 +61,22 @@ class Rows:
     outputs: FloatArray
     outputs_off: FloatArray
     bound: FloatArray
+    terms: Mapping[int, Terms] = field(default_factory=dict)
 
     def take(self, which: slice | list[int]) -> Rows:
         """Some of the rows."""
-        parts = (self.inputs, self.inputs_off, self.outputs, self.outputs_off, self.bound)
-        return Rows(*(part[:, which] for part in parts))
+        terms = {position: term.take(which) for position, term in self.terms.items()}
+        return replace(self.each(lambda part: part[:, which]), terms=terms)
+
+    def each(self, change: Callable[[FloatArray], FloatArray]) -> Rows:
+        """The rows of changed arrays."""
+        return Rows(
+            change(self.inputs),
+            change(self.inputs_off),
+            change(self.outputs),
+            change(self.outputs_off),
+            change(self.bound),
+        )
 
 
 class Region(Protocol):
@@ -103,6 +118,13 @@ class Boxes:
                 box[0][:, place].reshape(shape),
                 box[1][:, place].reshape(shape),
             )
+
+    def take(self, which: Which, count: int) -> Boxes:
+        """Of ``count`` sets, the boxes that they lie in."""
+        part = copy.copy(self)
+        part.batch = count
+        part._values = {at: among(value, which) for at, value in self._values.items()}
+        return part
 
     def given(self, position: int, values: Mapping[int, Interval]) -> Interval | None:
         return self._values.get(position)
@@ -195,7 +217,7 @@ class Bounds:
         curved = (x[0] < x[1] if function is None else function.curved(x)).reshape((batch, -1))
         chosen = np.flatnonzero(curved.any(axis=0))
         lower, upper = (end.reshape((batch, -1)).copy() for end in self.values[target])
-        step = max(1, self._rows_at_once() // 2)
+        step = max(1, self.rows_at_once(batch) // 2)
         for begin in range(0, len(chosen), step):
             some = chosen[begin : begin + step]
             start = _signed_units(some, node)
@@ -221,6 +243,18 @@ class Bounds:
         lower, upper = self.values[target]
         return np.where(lost, np.nan, lower), np.where(lost, np.nan, upper)
 
+    def within(self, region: Region, which: Which, steps: Mapping[int, Step]) -> Bounds:
+        """The same bounds, for sets that lie in those ``which`` of the batch, and are ``region``;
+        with steps of some nodes that hold for them."""
+        part = copy.copy(self)
+        part.region = region
+        part.values = {at: among(value, which) for at, value in self.values.items()}
+        part.steps = {at: among(s, which) for at, s in self.steps.items() if at not in steps}
+        part.steps.update(steps)
+        part._off = {at: among(off, which) for at, off in self._off.items()}
+        part._defined = among(self._defined, which)
+        return part
+
     def minimum(self, rows: Rows, signs: bool = False) -> FloatArray:
         """Lower bounds of each row over each box, (batch, rows).
 
@@ -228,18 +262,19 @@ class Bounds:
         positive, or not negative, and nothing else. -inf where something that the nodes depend on
         is not certainly defined: a later node would have a bound all the same.
         """
-        count, step = rows.bound.shape[1], self._rows_at_once()
+        count, step = rows.bound.shape[1], self.rows_at_once(self.region.batch)
         with np.errstate(all="ignore"):
             parts = [
-                self._backward(*self._start(some), -some.bound, signs)
+                self._backward(*self._start(some), -some.bound, signs, some.terms)
                 for some in (rows.take(slice(b, b + step)) for b in range(0, count, step))
             ]
             found = np.concatenate(parts, axis=1)
         return np.where(self._defined[:, None], found, -np.inf)
 
-    def _rows_at_once(self) -> int:
+    def rows_at_once(self, batch: int) -> int:
+        """How many rows of so many sets are taken in one pass."""
         widest = max(self.graph.nodes[position].size for position in self.values)
-        return max(1, ELEMENT_BUDGET // (self.region.batch * widest))
+        return max(1, ELEMENT_BUDGET // (batch * widest))
 
     def _start(self, rows: Rows) -> tuple[dict[int, FloatArray], FloatArray]:
         """Coefficients (batch or 1, rows, *shape) by node; what they are off by, (batch, rows)."""
@@ -267,15 +302,19 @@ class Bounds:
         loss: FloatArray,
         offset: FloatArray | None = None,
         signs: bool = False,
+        terms: Mapping[int, Terms] | None = None,
     ) -> FloatArray:
-        """Lower bounds, (batch, rows), of ``sum_v start[v] . v + offset - loss``.
+        """Lower bounds, (batch, rows), of ``sum_v start[v] . v + offset - loss`` and ``terms``.
 
         ``start`` maps nodes to exact coefficients (batch or 1, rows, *shape). With ``signs`` of
         that times positive numbers.
         """
+        left = dict(terms or {})
         walk = _Walk(dict(start), np.zeros((1, loss.shape[1])) if offset is None else offset, loss)
         given: dict[int, FloatArray] = {}
         for position in reversed(list(self.values)):
+            if position in left:
+                self._put(position, left.pop(position), walk)
             if position not in walk.pending:
                 continue
             c = walk.pending.pop(position)
@@ -285,7 +324,7 @@ class Bounds:
                 given[position] = c
                 continue
             step = self.steps[position]
-            alone = not walk.pending and not given
+            alone = not walk.pending and not given and not left
             if alone and isinstance(step, Normalized) and step.one_group:
                 back = step.direction(c)
                 if not signs:
@@ -300,6 +339,8 @@ class Bounds:
             operands = self.graph.nodes[position].inputs if back.parts else ()
             for operand, part in zip(operands, back.parts, strict=True):
                 self._add(operand, part, walk)
+        if left:
+            raise ValueError("a term is not of one of the graph's nodes")
         if given:
             shape = (self.region.batch, loss.shape[1])
             enough = np.broadcast_to(POSITIVE - walk.sure(), shape) if signs else None
@@ -322,6 +363,13 @@ class Bounds:
                 apart = np.full((1, *far.shape[1:]), 2 * self.contract.flush)
                 walk.loss = walk.loss + dot(np.abs(part) + np.abs(earlier), apart)
         walk.pending[operand] = part
+
+    def _put(self, position: int, terms: Terms, walk: _Walk) -> None:
+        shape = (self.region.batch, walk.loss.shape[1], *self.graph.nodes[position].shape)
+        flush = 0.0 if self.contract is None else self.contract.flush
+        earlier, far = walk.pending.get(position), reach(self.values[position])
+        walk.pending[position], loss = terms.added(earlier, shape, far, flush)
+        walk.loss = walk.loss + loss
 
 
 def _step(node: Node, xs: Sequence[Interval], value: Interval) -> Step:

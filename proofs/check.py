@@ -11,22 +11,19 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
 from typing import TypeVar
-
-import numpy as np
 
 from absint.ir import Graph
 from absint.ir import digest as graph_digest
 from absint.problem import Cell, Problem, to_json
 from absint.problem.contract import Contract
 from absint.proofs.arithmetic import MAX_TERMS, FloatArray
-from absint.proofs.bounds import Bounds, Boxes
+from absint.proofs.blocks import batches
+from absint.proofs.claims import Claims
 from absint.proofs.coverage import Coverage, root_box
 from absint.proofs.format import Certificate, CertificateError
-from absint.proofs.leaves import Leaf, leaves
-from absint.proofs.rows import float_rows, join, mix
-from absint.proofs.stream import Arity, Rule
+from absint.proofs.leaves import leaves
+from absint.proofs.stream import Arity
 from absint.proofs.transformers.affine import AFFINE_OPS
 from absint.proofs.transformers.joint import JOINT_OPS
 from absint.proofs.transformers.rounding import uncovered
@@ -124,24 +121,18 @@ def _check_cell(
     jobs: int,
 ) -> None:
     lower, upper = box
-    claims = _Claims(cell, graph, contract)
+    claims = Claims(cell, graph)
     report.begin_cell()
     stream = leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell, graph))
     size = max(1, min(BATCH, BATCH_ELEMENTS // max(node.size for node in graph.nodes)))
-    for batch, failures in side_by_side(claims.failures, _batches(stream, size), jobs):
+    for batch, failures in side_by_side(
+        claims.failures, batches(stream, graph, size, contract), jobs
+    ):
         for leaf, reason in failures:
             report.rejected.append(Rejection(index, leaf.ordinal, reason))
-        report.add(batch, lower, upper)
+        report.add(batch.leaves, lower, upper)
         if progress is not None:
             progress(report.leaves)
-
-
-def _batches(stream: Iterator[Leaf], size: int) -> Iterator[list[Leaf]]:
-    while batch := list(islice(stream, size)):
-        yield batch
-
-
-Failure = tuple[Leaf, str]
 
 
 Item = TypeVar("Item")
@@ -162,90 +153,3 @@ def side_by_side(
         while waiting:
             done, future = waiting.popleft()
             yield done, future.result()
-
-
-class _Claims:
-    """The rows of one cell, and what each leaf claims about them.
-
-    A claim is a matrix of weights (conjunctions, rows): for each conjunction, a sum of rows with
-    non-negative weights that is positive on the whole box, so that they cannot all hold. SAFE is
-    the case of one row a conjunction, EMPTY that of one row of the region's for all of them.
-    """
-
-    def __init__(self, cell: Cell, graph: Graph, contract: Contract | None) -> None:
-        self.graph, self.cell, self.contract = graph, cell, contract
-        self.rows, self.strict = float_rows(cell, graph)
-        sizes = [len(conjunction) for conjunction in cell.catastrophe]
-        region = list(range(sum(sizes), sum(sizes) + len(cell.constraints)))
-        ends = np.cumsum([0, *sizes]).tolist()
-        self.members = [[*range(first, last), *region] for first, last in pairwise(ends)]
-        """The rows that each conjunction may use."""
-        self.region = region
-
-    def failures(self, batch: list[Leaf]) -> list[Failure]:
-        """The closed leaves of the batch whose claim the recomputed bounds do not prove."""
-        failed: list[Failure] = []
-        for mixed in (False, True):
-            leaves = [
-                leaf
-                for leaf in batch
-                if leaf.rule is not Rule.OPEN and (leaf.rule is Rule.MIX) is mixed
-            ]
-            if leaves:
-                failed += self._mixed(leaves) if mixed else self._single(leaves)
-        return failed
-
-    def _single(self, leaves: list[Leaf]) -> list[Failure]:
-        """SAFE and EMPTY: each conjunction fails by one row."""
-        margin = self._bounds(leaves).minimum(self.rows)
-        holds = np.where(self.strict, margin >= 0, margin > 0)
-        failed = []
-        for leaf, held, found in zip(leaves, holds, margin, strict=True):
-            chosen = self._indices(leaf)
-            if chosen is None:
-                failed.append((leaf, "it names a constraint that does not exist"))
-            elif not held[chosen].all():
-                failed.append((leaf, _not_proved(found[chosen])))
-        return failed
-
-    def _indices(self, leaf: Leaf) -> list[int] | None:
-        groups = [self.region] if leaf.rule is Rule.EMPTY else self.members
-        own = [len(g) for g in groups] if leaf.rule is Rule.EMPTY else self._own
-        if any(choice >= size for choice, size in zip(leaf.choices, own, strict=True)):
-            return None
-        return [group[choice] for group, choice in zip(groups, leaf.choices, strict=True)]
-
-    @property
-    def _own(self) -> list[int]:
-        return [len(conjunction) for conjunction in self.cell.catastrophe]
-
-    def _mixed(self, leaves: list[Leaf]) -> list[Failure]:
-        """MIX: each conjunction fails by a weighted sum of rows."""
-        phased = [(leaf, "its phases are not used yet") for leaf in leaves if leaf.phases]
-        leaves = [leaf for leaf in leaves if not leaf.phases]
-        if not leaves:
-            return phased
-        given = np.array([leaf.choices for leaf in leaves], dtype=np.uint8)
-        ends = np.cumsum([len(members) for members in self.members])[:-1]
-        sums, strict, used = [], [], []
-        for members, weights in zip(self.members, np.split(given, ends, axis=1), strict=True):
-            sums.append(mix(self.rows.take(members), weights[:, None].astype(np.float64)))
-            strict.append(((weights > 0) & self.strict[members]).any(axis=1))
-            used.append((weights > 0).any(axis=1))
-        margin = self._bounds(leaves).minimum(join(sums))
-        holds = np.where(np.stack(strict, axis=1), margin >= 0, margin > 0)
-        holds &= np.stack(used, axis=1)
-        return phased + [
-            (leaf, _not_proved(found))
-            for leaf, held, found in zip(leaves, holds, margin, strict=True)
-            if not held.all()
-        ]
-
-    def _bounds(self, leaves: list[Leaf]) -> Bounds:
-        lower = np.array([leaf.lower for leaf in leaves])
-        upper = np.array([leaf.upper for leaf in leaves])
-        return Bounds(self.graph, Boxes(self.graph, lower, upper), self.contract)
-
-
-def _not_proved(margins: FloatArray) -> str:
-    return f"its bound does not prove it (margin {float(np.min(margins)):.3g})"

@@ -43,8 +43,19 @@ def _matrix(rows: list[LinearConstraint], side: str, size: int) -> tuple[FloatAr
 
 def join(parts: list[Rows]) -> Rows:
     """Rows one after another."""
-    names = ("inputs", "inputs_off", "outputs", "outputs_off", "bound")
-    return Rows(*(np.concatenate([getattr(p, name) for p in parts], axis=1) for name in names))
+
+    def side(name: str) -> FloatArray:
+        return np.concatenate([getattr(part, name) for part in parts], axis=1)
+
+    off = side("inputs_off"), side("outputs_off")
+    return Rows(side("inputs"), off[0], side("outputs"), off[1], side("bound"))
+
+
+def choose(rows: Rows, index: NDArray[np.int64]) -> Rows:
+    """For each set some of the rows, ``index`` (batch, chosen)."""
+    if (index == index[0]).all():
+        return rows.take(index[0].tolist())
+    return rows.each(lambda part: part[0][index])
 
 
 def mix(rows: Rows, weights: FloatArray) -> Rows:

@@ -18,7 +18,7 @@ from enum import IntEnum
 from absint.ir import Graph
 from absint.problem import Cell
 from absint.proofs.format import CertificateError
-from absint.proofs.phases import neurons
+from absint.proofs.transformers.knots import neurons
 
 
 class Rule(IntEnum):
@@ -58,14 +58,14 @@ def multiplier(byte: int) -> float:
     return float((8 + byte % 8) * 2.0 ** (byte // 8 - 19)) if byte else 0.0
 
 
-_MULTIPLIERS = [multiplier(byte) for byte in range(256)]
+MULTIPLIERS = tuple(multiplier(byte) for byte in range(256))
 
 
 def nearest_multiplier(value: float) -> int:
     """The byte whose multiplier is nearest to a value; of the two, the smaller."""
-    above = min(bisect_left(_MULTIPLIERS, value), 255)
+    above = min(bisect_left(MULTIPLIERS, value), 255)
     below = max(above - 1, 0)
-    return below if value - _MULTIPLIERS[below] <= _MULTIPLIERS[above] - value else above
+    return below if value - MULTIPLIERS[below] <= MULTIPLIERS[above] - value else above
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,9 @@ def _outcome(report: CheckReport, seconds: float) -> str:
     if report.rejected:
         failed = len(report.rejected)
         return f"rejected: {name}: {failed} of {total} {'does' if failed == 1 else 'do'} not hold"
+    bound = "at most " if report.at_most else ""
     return (
-        f"incomplete: {name}: what is proved holds, but {share(open_share(report))} of the "
+        f"incomplete: {name}: what is proved holds, but {bound}{share(open_share(report))} of the "
         f"region is open ({report.open_leaves} of {total})"
     )
 
@@ -77,6 +78,7 @@ def _facts(
         "leaves": report.leaves if report is not None else 0,
         "open_leaves": report.open_leaves if report is not None else 0,
         "open_share": [str(s) for s in report.open_share] if report is not None else [],
+        "open_share_exact": report is None or not report.at_most,
         "rejected": [{"cell": r.cell, "leaf": r.leaf, "reason": r.reason} for r in rejected],
         "seconds": round(seconds, 3),
     }

@@ -66,6 +66,7 @@ def result_facts(task: Task, result: Result, certificate: Path | None) -> dict[s
             "proof_bytes": sum(map(len, Certificate.from_bytes(result.certificate).proofs)),
             "leaves": coverage.leaves,
             "open_leaves": coverage.open_leaves,
+            "open_share_exact": not coverage.at_most,
             "accepted": result.check is not None and result.check.accepted,
         }
     found = confirmation(task, result)

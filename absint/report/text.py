@@ -81,8 +81,9 @@ def _print_open(result: Result, facts: dict[str, Any]) -> None:
     proof = facts["certificate"]
     if result.reason:
         print(f"  {result.reason}")
+    bound = "" if proof["open_share_exact"] else "at most "
     print(
-        f"  open: {share(facts['open_share'])} of the region, "
+        f"  open: {bound}{share(facts['open_share'])} of the region, "
         f"{proof['open_leaves']} of {count(proof['leaves'], 'box', 'boxes')}"
     )
     print(f"  proof so far: {proof['path']} (go on with --resume {shlex.quote(proof['path'])})")

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from absint.proofs.lemmas import coverage, decoding, elementwise, means, norms, products
+from absint.proofs.lemmas import coverage, decoding, elementwise, means, norms, phases, products
 from absint.proofs.lemmas.lemma import Lemma, satisfied
 
 LEMMAS: tuple[Lemma, ...] = (
@@ -14,6 +14,7 @@ LEMMAS: tuple[Lemma, ...] = (
     *means.LEMMAS,
     *norms.LEMMAS,
     *coverage.LEMMAS,
+    *phases.LEMMAS,
     *decoding.LEMMAS,
 )
 

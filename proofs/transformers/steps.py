@@ -6,16 +6,21 @@ Every step answers for its own roundings. Derivation: docs/rigor.md, section 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from absint.ir import OPS, Node
 from absint.proofs.arithmetic import TINY, FloatArray, U, gamma, midpoint_radius
 from absint.proofs.transformers import affine
 from absint.proofs.transformers.affine import Interval
 from absint.proofs.transformers.univariate import Relaxation
+
+Which = slice | NDArray[np.int64]
+"""Batch entries."""
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -95,14 +100,11 @@ class Relaxed:
     @staticmethod
     def of(node: Node, lines: Relaxation, reach: FloatArray) -> Relaxed:
         """Over operands within +-reach."""
-        size = np.maximum(np.abs(lines.lower_offset), np.abs(lines.upper_offset))
-        steep = np.maximum(np.abs(lines.lower_slope), np.abs(lines.upper_slope))
-        unit = 2 * gamma(node.size + 2) * size + 16 * U * steep * reach + 8 * TINY * (1 + reach)
         return Relaxed(
             lines,
             *middle_half(lines.lower_slope, lines.upper_slope),
             *middle_half(lines.lower_offset, lines.upper_offset),
-            Loss.of(unit, 16 * TINY * total((1 + steep) * reach + size)),
+            line_loss(node, *lines.sizes(), reach),
         )
 
     def back(self, c: FloatArray) -> Back:
@@ -121,6 +123,26 @@ class Cut:
 
     def back(self, c: FloatArray) -> Back:
         return Back([], box_minimum(c, self.value), 0.0)
+
+
+def line_loss(node: Node, steep: FloatArray, size: FloatArray, reach: FloatArray) -> Loss:
+    """What a step by lines may lose, (batch, *shape): slopes within +-``steep``, offsets within
+    +-``size``, operands within +-``reach``."""
+    unit = 2 * gamma(node.size + 2) * size + 16 * U * steep * reach + 8 * TINY * (1 + reach)
+    return Loss.of(unit, 16 * TINY * total((1 + steep) * reach + size))
+
+
+def among(item: _T, which: Which) -> _T:
+    """A step, or an array, of some batch entries; what is the same for all of them stays."""
+    found: Any = item
+    if isinstance(found, np.ndarray):
+        found = found if len(found) == 1 else found[which]
+    elif isinstance(found, tuple):
+        found = tuple(among(part, which) for part in found)
+    elif is_dataclass(found) and not isinstance(found, Node | type):
+        parts = {f.name: among(getattr(found, f.name), which) for f in fields(found)}
+        found = replace(found, **parts)
+    return cast(_T, found)
 
 
 def middle_half(lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, FloatArray]:

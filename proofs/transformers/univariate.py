@@ -131,6 +131,11 @@ class Relaxation:
     upper_slope: FloatArray
     upper_offset: FloatArray
 
+    def sizes(self) -> tuple[FloatArray, FloatArray]:
+        """The largest absolute values of slopes and of offsets."""
+        steep = np.maximum(np.abs(self.lower_slope), np.abs(self.upper_slope))
+        return steep, np.maximum(np.abs(self.lower_offset), np.abs(self.upper_offset))
+
 
 def relax(node: Node, x: Interval, slopes: tuple[FloatArray, FloatArray]) -> Relaxation:
     """A sound relaxation with the given (lower, upper) slopes: offsets are computed here."""

@@ -24,6 +24,7 @@ from prooftrees import EMPTY, HALVE, MIX, OPEN, SAFE, SPLIT, Tree, parse  # noqa
 from absint.ir import to_bytes  # noqa: E402
 from absint.problem import Cell, Problem, constraint, to_json  # noqa: E402
 from absint.proofs.format import MAGIC, Certificate  # noqa: E402
+from absint.proofs.stream import Rule, Writer, nearest_multiplier  # noqa: E402
 
 GRAPH = plateau()
 CLAIM = far_apart(GRAPH, Fraction(6, 5))
@@ -111,6 +112,59 @@ def deep() -> Bad:
     return proof(text + Tree(SAFE, [0, 0]).text() * 10_002, "nested more than")
 
 
+RELU = 2
+"""The node of the graph's two neurons, which read x0 - x1 and x1 - x0."""
+SOME = nearest_multiplier(1)
+
+
+def by_phases(first: tuple[int, int] = (RELU, 0), second: tuple[int, int] = (RELU, 1)) -> bytes:
+    """A proof of CLAIM: where both operands have one sign there is no distance; elsewhere 1.2 -
+    distance + total - 1 is at least 0.2."""
+    writer = Writer()
+    writer.slopes(bytes(range(4)))
+    writer.phase(*first)
+    writer.phase(*second)
+    writer.safe([0, 0])
+    writer.mix([64, 64, SOME, 0, 3, 0, 0])
+    writer.phase(*second)
+    writer.mix([64, 64, SOME, SOME, 3, 0, 0])
+    writer.safe([0, 0])
+    return writer.to_bytes()
+
+
+def multiplied(*weights: int) -> bytes:
+    """Phase by phase the same MIX."""
+    writer = Writer()
+    writer.phase(RELU, 0)
+    writer.mix(weights)
+    writer.mix(weights)
+    return writer.to_bytes()
+
+
+def phases() -> dict[str, Bad]:
+    false, text = far_apart(GRAPH, Fraction(3, 4)), by_phases()
+    mix = bytes([Rule.MIX, 64, 64, SOME, 0, 3, 0, 0])
+    phase, safe = bytes([Rule.PHASE, RELU, 1]), bytes([Rule.SAFE, 0, 0])
+    start, first, last = text[:8], phase + safe + mix, text[-14:]
+    assert text == start + first + last
+    return {
+        "phase-of-a-sum": proof(by_phases((1, 0)), "neuron 0 of node 1, which has none"),
+        "phase-of-no-node": proof(by_phases((9, 0)), "node 9, which has none"),
+        "phase-of-no-entry": proof(by_phases((RELU, 2)), "neuron 2 of node 2, which has none"),
+        "phase-twice": proof(by_phases((RELU, 1)), "divided twice"),
+        "phase-part-dropped": proof(start + first, "ends before all parts"),
+        "phase-parts-swapped": proof(start + last + first, "does not prove"),
+        "phase-left-out": proof(start + safe + last, "does not prove"),
+        "phases-of-a-false-property": proof(text, "does not prove", false),
+        "multiplier-of-the-other-side": proof(
+            multiplied(64, 0, nearest_multiplier(64), 3, 0), "does not prove", false
+        ),
+        "multiplier-as-large-as-can-be": proof(multiplied(1, 1, 255, 1, 255), "does not prove"),
+        "multipliers-left-out": proof(start + phase + safe + mix[:-3] + last, "bytes follow"),
+        "slopes-too-short": proof(text[:3], "ends inside a list of slopes"),
+    }
+
+
 def bad() -> dict[str, Bad]:
     data, leaf = GOOD.to_bytes(), Tree(SAFE, [0, 0])
     flipped = bytearray(data)
@@ -168,6 +222,7 @@ def bad() -> dict[str, Bad]:
         "closed-end": closed_end(),
         "other-network": Bad(replace(GOOD, graph="0" * 64).to_bytes(), "another network"),
         "too-deep": deep(),
+        **phases(),
     }
 
 
@@ -182,4 +237,6 @@ if __name__ == "__main__":
     (HERE / "plateau.graph").write_bytes(to_bytes(GRAPH))
     (HERE / "good").mkdir(exist_ok=True)
     (HERE / "good" / "plateau.cert").write_bytes(GOOD.to_bytes())
+    divided = certificate(GRAPH, CLAIM, [by_phases()])
+    (HERE / "good" / "phases.cert").write_bytes(divided.to_bytes())
     assert Certificate.from_bytes(GOOD.to_bytes()) == GOOD

@@ -129,7 +129,7 @@ def test_the_document_of_a_proof(run: Run, tmp_path: Path) -> None:
             "certificate": {
                 "path": "str", "sha256": "str", "bytes": "int",
                 "proof_bytes": "int", "leaves": "int",
-                "open_leaves": "int", "accepted": "bool",
+                "open_leaves": "int", "open_share_exact": "bool", "accepted": "bool",
             },
             "counterexample": "NoneType",
         }],
