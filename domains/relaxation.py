@@ -53,6 +53,27 @@ def relax(node: Node, x: Interval, arrays: Arrays) -> Relaxation:
         )
 
 
+def band(node: Node, x: Interval, arrays: Arrays) -> Relaxation:
+    """Two lines of one slope about ``node``'s function over ``x`` (arrays of (batch, *shape)).
+
+    The narrowest of those whose slope is the secant's or a default one. For a convex or concave
+    function the secant's is the narrowest there is. Not finite where the function is not defined.
+    """
+    univariate, xp = OPS[node.op].univariate, arrays.xp
+    assert univariate is not None
+    with np.errstate(all="ignore"):
+        low, high = (univariate.value(node, end, xp) for end in x)
+        run = x[1] - x[0]
+        slope = xp.where(run > 0, (high - low) / xp.where(run > 0, run, 1.0), 0.0)
+        above, below = (_largest_gap(node, x, slope, sign, arrays) for sign in (1, -1))
+        for other in default_slopes(node, *x, xp):
+            ends = [_largest_gap(node, x, other, sign, arrays) for sign in (1, -1)]
+            narrower = ~(above + below <= ends[0] + ends[1])
+            slope = xp.where(narrower, other, slope)
+            above, below = xp.where(narrower, ends[0], above), xp.where(narrower, ends[1], below)
+        return Relaxation(slope, xp.zeros_like(slope), (above - below) / 2, (above + below) / 2)
+
+
 def _piecewise_linear(node: Node) -> bool:
     univariate = OPS[node.op].univariate
     return univariate is not None and isinstance(univariate.facts(node), PiecewiseLinear)

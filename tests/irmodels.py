@@ -87,6 +87,13 @@ AFFINE = [
     Case("dense-vector", "dense", ((4,),), {}, {"weight": whole(3, 4, 2)}),
     Case("dense-many-rows", "dense", ((2, 3, 4),), {}, {"weight": whole(5, 4, 2)}),
     *CONVOLUTIONS,
+    Case(
+        "conv-no-bias",
+        "conv",
+        ((1, 1, 4),),
+        {"strides": (1,), "pads": (1, 0), "dilations": (1,), "groups": 1},
+        {"weight": whole(9, 2, 1, 2)},
+    ),
     Case("scale", "scale", ((2, 3),), {}, {"weight": whole(6, 3), "bias": whole(7, 2, 1)}),
     Case("scale-bias-only", "scale", ((2, 3),), {}, {"bias": whole(7, 2, 3)}),
     Case("scale-nothing", "scale", ((2, 3),)),
