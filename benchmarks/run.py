@@ -1,6 +1,7 @@
 """``python benchmarks/run.py [NAME ...] [--workers N] [--only TEXT]``.
 
-NAME is startup, decode, attention or a folder of ../shared/vnncomp. Without one: startup, acasxu.
+NAME is startup, decode, attention, zonotope or a folder of ../shared/vnncomp. Without one: startup
+and acasxu.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import attention, decode, startup, vnncomp
+from benchmarks import attention, decode, startup, vnncomp, zonotope
 
 
 def main() -> None:
@@ -28,6 +29,8 @@ def main() -> None:
             decode.bench()
         elif name == "attention":
             attention.bench()
+        elif name == "zonotope":
+            zonotope.bench()
         else:
             vnncomp.bench(name, given.workers, given.only)
 

@@ -28,7 +28,7 @@ LIMIT = 4096
 
 
 class Zonotopes:
-    """What a batch of boxes makes of a graph.
+    """What a batch of boxes makes of a graph, in real arithmetic.
 
     ``bounds`` are of every node, (batch, *shape), each intersected with its interval and with what
     is ``known`` of nodes beforehand, say by backward bounds; ``forms`` are of the inputs and

@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from elementwise import CASES
+from jointmodels import JOINT
 
 from absint.domains.arrays import numpy_arrays
 from absint.domains.bilinear import bilinear
+from absint.domains.zonotope import Zonotopes
 from absint.frontends.onnx import registry as onnx_table
 from absint.frontends.torch import registry as torch_table
 from absint.ir import OPS, GraphBuilder, Node, Steps
@@ -34,10 +37,12 @@ Every op has an interval (a box of its values) in the search and in the checker.
 
 - *linear*: *exact* for affine maps; *lines* (or *planes*, for a product of two variables) bound
   the op from both sides by linear functions of its operands; *cut*: its interval alone.
+- *zonotope*: *exact* for affine maps; *band*: a linear function of the operands, and a new symbol
+  for the rest of each entry; *cut*: its interval alone.
 - *checker*: whether `absint check` has a rule of its own.
 
-| op | kind | linear | checker |
-|---|---|---|---|
+| op | kind | interval | linear | zonotope | checker |
+|---|---|---|---|---|---|
 """
 ONNX_HEAD = f"""
 ## ONNX
@@ -126,13 +131,29 @@ def _linear(name: str) -> str:
     return "cut" if bilinear(node, [box, box], numpy_arrays()) is None else "planes"
 
 
+def _zonotope(name: str) -> str:
+    """Whether what an op leaves depends on its operands' symbols."""
+    if OPS[name].affine is not None:
+        return "exact"
+    case = next(case for case in (*JOINT, *CASES.values()) if case.op == name)
+    graph = case.graph()
+    if name == "embedding":
+        return "cut"
+    low = np.linspace(0.2, 1.0, graph.input_size)[None]
+    box = low, low + 0.01
+    form = Zonotopes(graph, box, numpy_arrays()).forms[graph.outputs[0].node]
+    shared = form.generators[:, form.symbols < graph.input_size]
+    return "band" if np.abs(shared).max(initial=0.0) > 0 else "cut"
+
+
 def _core() -> Iterator[str]:
     checked = AFFINE_OPS | set(UNIVARIATE_OPS) | JOINT_OPS
     for name, op in OPS.items():
         if name == "input":
             continue
         kind = "affine" if op.affine else "one variable" if op.univariate else "several variables"
-        yield f"| {name} | {kind} | {_linear(name)} | {'yes' if name in checked else 'no'} |"
+        rules = f"yes | {_linear(name)} | {_zonotope(name)}"
+        yield f"| {name} | {kind} | {rules} | {'yes' if name in checked else 'no'} |"
 
 
 def page() -> str:
