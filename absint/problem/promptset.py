@@ -40,7 +40,7 @@ Key = TypeVar("Key", bound=Hashable)
 Edges = list[tuple[int, Key]]
 EMPTY = Node((), 0)
 END = Node((), 1)
-MAX_EDGES = 1 << 20
+MAX_EDGES = 1 << 19
 """Of all nodes of a space, and of those that one operation looks at."""
 
 

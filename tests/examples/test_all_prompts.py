@@ -24,7 +24,7 @@ Cut = Callable[[DecodeProblem], DecodeProblem]
 
 FOLDER = Path(__file__).parents[2] / "examples"
 FULL = pytest.mark.full
-FREE = [(4, True), *(pytest.param(*own, marks=FULL) for own in ((5, True), (4, False), (5, False)))]
+FREE = [(4, True), pytest.param(5, True, marks=FULL), pytest.param(4, False, marks=FULL)]
 """How many signs are free, and whether only one token of each kind is tried."""
 
 
