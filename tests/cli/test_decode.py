@@ -304,3 +304,10 @@ def test_a_batch(run: Run, model: Path, texts, spec, tmp_path: Path) -> None:
     assert (
         run("replay", tmp_path / "out" / names[0], "--model", model, "--region", region).code == 1
     )
+
+
+def test_only_prompts_are_counted(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "numbers.yaml").write_text("inputs: {a: [0, 1]}\noutputs: [y]\nnever: y >= 2\n")
+    outcome = run("verify", model, "--region", "numbers.yaml", "--count")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == "absint: --count: counts prompts: it is for specs with 'decode'\n"
