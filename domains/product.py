@@ -7,7 +7,7 @@ So are the operands of ops that mix values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,31 +63,49 @@ def analyse(
 
     In real arithmetic, or for every execution that the contract allows.
     """
-    relaxations, deviations, looseness = propagate(graph, box, arrays, contract)
-    places = graph.input_slices()
-    start: dict[int, Array] = {}
-    for node, place in graph.output_slices():
-        part = query.outputs[:, place].reshape((1, -1, *graph.nodes[node].shape))
-        start[node] = start.get(node, 0) + arrays.asarray(part)
-    for node, place in places.items():
-        if query.inputs[:, place].any():
-            part = query.inputs[:, place].reshape((1, -1, *graph.nodes[node].shape))
-            start[node] = start.get(node, 0) + arrays.asarray(part)
-    linear = backward(graph, start, relaxations, deviations, arrays)
+    known = propagate(graph, box, arrays, contract)
+    start = row_start(graph, query.inputs[None], query.outputs[None], arrays)
+    linear = backward(graph, start, known.rules, known.deviations, arrays)
     middle = (box[0] + box[1])[..., None] / 2
     centre = (linear.coefficients @ middle)[..., 0] + linear.offset - arrays.asarray(query.bound)
-    return Analysis(linear.coefficients, centre, influence(linear, looseness, box, arrays))
+    return Analysis(linear.coefficients, centre, influence(linear, known.looseness, box, arrays))
+
+
+def row_start(
+    graph: Graph, inputs: FloatArray, outputs: FloatArray, arrays: Arrays
+) -> dict[int, Array]:
+    """Where a backward pass starts: rows of (batch, rows, input_size or output_size) by node."""
+    start: dict[int, Array] = {}
+    for node, place in graph.output_slices():
+        part = outputs[..., place].reshape((*outputs.shape[:2], *graph.nodes[node].shape))
+        start[node] = start.get(node, 0) + arrays.asarray(part)
+    for node, place in graph.input_slices().items():
+        if inputs[..., place].any():
+            part = inputs[..., place].reshape((*inputs.shape[:2], *graph.nodes[node].shape))
+            start[node] = start.get(node, 0) + arrays.asarray(part)
+    return start
+
+
+@dataclass(frozen=True)
+class Propagated:
+    """What a batch of boxes makes of each node: its bounds, the rule for a nonlinear one, the
+    deviation of one that is not an exact function of its operands, a relaxation's looseness by
+    input."""
+
+    bounds: Sequence[Interval]
+    rules: Mapping[int, Rule]
+    deviations: Mapping[int, Array]
+    looseness: Mapping[int, Array]
 
 
 def propagate(
     graph: Graph, box: Interval, arrays: Arrays, contract: Contract | None = None
-) -> tuple[dict[int, Rule], dict[int, Array], dict[int, Array]]:
-    """What a batch of boxes makes of each node: the relaxation of a nonlinear one, the deviation of
-    one that is not an exact function of its operands, and a relaxation's looseness by input."""
+) -> Propagated:
+    """Bounds all nodes on a batch of boxes (each (batch, input_size))."""
     known = _Propagation(graph, box, arrays, contract)
     for position, node in enumerate(graph.nodes):
         known.step(position, node)
-    return known.rules, known.deviations, known.looseness
+    return Propagated(known.bounds, known.rules, known.deviations, known.looseness)
 
 
 class _Propagation:

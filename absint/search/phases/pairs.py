@@ -1,0 +1,82 @@
+"""Sets cut out of a box by phases, each with a conjunction to refute: what one ascent works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.domains.dual import Dual, Lines, Rows
+from absint.domains.product import Query
+from absint.proofs.stream import multiplier
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+MULTIPLIERS = np.array([multiplier(byte) for byte in range(256)])
+_BETWEEN = (MULTIPLIERS[1:] + MULTIPLIERS[:-1]) / 2
+
+
+def nearest_bytes(values: FloatArray) -> IntArray:
+    """The bytes whose multipliers are nearest to ``values``, none of them negative."""
+    found: IntArray = np.searchsorted(_BETWEEN, values).astype(np.int64)
+    return found
+
+
+@dataclass
+class Pairs:
+    """A batch of sets with a conjunction each.
+
+    ``conjunction`` (batch,); ``weights`` (batch, rows), 0 to 255, of the query's rows; ``entries``
+    and ``sides`` (batch, depth): the phases from the oldest, side 0 where a set has fewer;
+    ``multipliers`` (batch, depth) as bytes.
+    """
+
+    conjunction: IntArray
+    weights: IntArray
+    entries: IntArray
+    sides: NDArray[np.int8]
+    multipliers: IntArray
+
+    def __len__(self) -> int:
+        return len(self.conjunction)
+
+    def take(self, which: IntArray) -> Pairs:
+        return Pairs(
+            self.conjunction[which],
+            self.weights[which],
+            self.entries[which],
+            self.sides[which],
+            self.multipliers[which],
+        )
+
+    def total(self) -> FloatArray:
+        """What a pair's margin is divided by: its weights' sum, (batch,)."""
+        return np.maximum(1.0, self.weights.sum(axis=1))
+
+    def rows(self, query: Query) -> Rows:
+        """The weighted means of the query's rows."""
+        share = self.weights / self.total()[:, None]
+        return Rows(share @ query.inputs, share @ query.outputs, share @ query.bound)
+
+    def dense_sides(self, size: int) -> NDArray[np.int8]:
+        """(batch, size): the side of each entry of the flat vector."""
+        return _scatter(self, self.sides, size).astype(np.int8)
+
+    def pull(self, size: int) -> FloatArray:
+        """(batch, size): what the multipliers add to the operands' coefficients."""
+        force = -self.sides * MULTIPLIERS[self.multipliers] / self.total()[:, None]
+        return _scatter(self, force, size)
+
+
+def _scatter(pairs: Pairs, values: NDArray[np.generic], size: int) -> FloatArray:
+    dense = np.zeros((len(pairs), size))
+    row, place = np.nonzero(pairs.sides)
+    dense[row, pairs.entries[row, place]] = values[row, place]
+    return dense
+
+
+def bound(pairs: Pairs, lines: Lines, query: Query) -> Dual:
+    """Bounds of the pairs' weighted means, with their multipliers."""
+    return lines.bound(pairs.rows(query), pairs.pull(lines.frame.size))
