@@ -71,7 +71,7 @@ class Frame:
     """What one box makes of a graph, for all sets that phases cut out of it.
 
     Flat vectors over all hinges' entries, (entries,): ``lower`` and ``upper`` bound the operands,
-    ``knot``, ``left`` and ``right`` are the functions'; ``slope`` is the default of the free line;
+    ``knot``, ``corner`` (the value there), ``left`` and ``right`` are the functions'; ``slope`` is the default of the free line;
     ``chord`` and ``chord_offset`` are the other line.
     """
 
@@ -84,6 +84,7 @@ class Frame:
     lower: FloatArray
     upper: FloatArray
     knot: FloatArray
+    corner: FloatArray
     left: FloatArray
     right: FloatArray
     convex: NDArray[np.bool_]
@@ -110,11 +111,11 @@ def frame(graph: Graph, lower: FloatArray, upper: FloatArray, arrays: Arrays) ->
     lines = [_lines(known.rules[h.position], h, arrays) for h in own]
     slope, chord, offset = (np.concatenate(part) for part in zip(*lines, strict=True))
     sizes = [h.size for h in own]
-    facts = [(h.knot, h.left, h.right) for h in own]
-    knot, left, right = (np.repeat(np.array(f), sizes) for f in zip(*facts, strict=True))
+    facts = [(h.knot, h.value, h.left, h.right) for h in own]
+    knot, corner, left, right = (np.repeat(np.array(f), sizes) for f in zip(*facts, strict=True))
     return Frame(
         graph, box, arrays, own, dict(known.rules), dict(known.deviations), *ends,
-        knot, left, right, left <= right, slope, chord, offset,
+        knot, corner, left, right, left <= right, slope, chord, offset,
     )  # fmt: skip
 
 

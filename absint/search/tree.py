@@ -37,11 +37,20 @@ class Tree:
             return self.halve(node, dimension)
         return self._divide(node, Step(Rule.SPLIT, (dimension,), cut))
 
+    def phase(self, node: int, position: int, entry: int) -> int:
+        """Splits an open node at a neuron's knot; returns the number of the first part."""
+        return self._divide(node, Step(Rule.PHASE, (position, entry)))
+
+    def slopes(self, node: int, slopes: bytes) -> int:
+        """Gives an open node slopes; returns the number of the node that then is open."""
+        return self._divide(node, Step(Rule.SLOPES, slopes=slopes))
+
     def _divide(self, node: int, step: Step) -> int:
         first = len(self.rules)
-        self.rules[node], self.child[node] = step, first
-        self.rules += [_OPEN, _OPEN]
-        self.child += [-1, -1]
+        self.rules[node] = step
+        self.child[node] = first
+        self.rules += [_OPEN] * step.rule.parts
+        self.child += [-1] * step.rule.parts
         return first
 
     def close(self, node: int, rule: Rule, choices: Sequence[int]) -> None:

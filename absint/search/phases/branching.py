@@ -1,4 +1,4 @@
-"""Which neuron of a set to split next."""
+"""Which neuron of a set to split next, and what its multipliers start from."""
 
 from __future__ import annotations
 
@@ -8,9 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.domains.hinges import Frame
+from absint.search.phases.pairs import Pairs
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+CHORD_SHARE = 8.0
+"""How much the chord's largest gap counts against the lines' gap at the bound's own point."""
+
+
+def choose_neurons(
+    frame: Frame, pairs: Pairs, slope: FloatArray, coefficients: FloatArray, operands: FloatArray
+) -> IntArray:
+    """The entry to split for each pair, (batch,); -1 where no unstable neuron is left."""
+    scores = split_scores(frame, slope, coefficients, operands)
+    row, place = np.nonzero(pairs.sides)
+    scores[row, pairs.entries[row, place]] = -1.0
+    best: IntArray = scores.argmax(axis=1)
+    return np.where(scores.max(axis=1) >= 0, best, -1)
 
 
 def split_scores(
@@ -18,14 +33,13 @@ def split_scores(
 ) -> FloatArray:
     """(batch, entries): what the relaxation of each neuron costs the bound; -1 where it is stable.
 
-    What the bound's own line misses the function by at the bound's own point, times the
-    coefficient: the bound rises by no more than that where the line is replaced by the function.
-    To it comes a share of the largest gap of the chord (Bunel et al. 2020, "BaBSR"), because the
-    point moves.
+    The largest gap of the chord, times the coefficient (Bunel et al. 2020, "BaBSR"); and what the
+    chosen line misses the function by at the bound's own point, because no more than that is won
+    there by replacing the line.
     """
     free = np.where(frame.convex, coefficients > 0, coefficients < 0)
     step = np.clip(operands, frame.lower, frame.upper) - frame.knot
-    at_knot = frame.chord * frame.knot + frame.chord_offset - _corner(frame)
+    at_knot = frame.chord * frame.knot + frame.chord_offset - frame.corner
     line = np.where(free, slope * step, frame.chord * step + at_knot)
     bend = np.where(step > 0, frame.right, frame.left) * step
     here = np.abs(coefficients * (line - bend))
@@ -33,19 +47,9 @@ def split_scores(
     return np.where(frame.unstable, here + CHORD_SHARE * widest, -1.0)
 
 
-CHORD_SHARE = 0.5
-
-
-def _corner(frame: Frame) -> FloatArray:
-    """The functions' values at their knots."""
-    values = [np.full(hinge.size, hinge.value) for hinge in frame.hinges]
-    return np.concatenate(values)
-
-
 @dataclass(frozen=True)
 class Start:
-    """Multipliers for the two parts of a split that leave a pass's coefficients as they were, as
-    far as multipliers can: (batch,) for the part below the knot and for the one above."""
+    """Multipliers, (batch,), for the part below the knot and for the one above."""
 
     below: FloatArray
     above: FloatArray
@@ -54,8 +58,11 @@ class Start:
 def first_multipliers(
     frame: Frame, slope: FloatArray, coefficients: FloatArray, entries: IntArray
 ) -> Start:
-    """``coefficients`` (batch,) of the neurons ``entries`` (batch,), whose free lines have
-    ``slope``."""
+    """Those with which a split leaves a bound's coefficients as they were, as far as possible.
+
+    ``coefficients`` (batch,) of the neurons ``entries`` (batch,), whose free lines have ``slope``.
+    Where the line before was the free one, the bound of either part is then no worse.
+    """
     free = np.where(frame.convex[entries], coefficients > 0, coefficients < 0)
     line = np.where(free, slope, frame.chord[entries])
     return Start(

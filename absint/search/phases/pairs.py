@@ -42,7 +42,7 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.conjunction)
 
-    def take(self, which: IntArray) -> Pairs:
+    def take(self, which: IntArray | list[int]) -> Pairs:
         return Pairs(
             self.conjunction[which],
             self.weights[which],
@@ -52,8 +52,9 @@ class Pairs:
         )
 
     def total(self) -> FloatArray:
-        """What a pair's margin is divided by: its weights' sum, (batch,)."""
-        return np.maximum(1.0, self.weights.sum(axis=1))
+        """What a pair's multipliers are divided by: its weights' sum, (batch,)."""
+        total: FloatArray = np.maximum(1.0, self.weights.sum(axis=1))
+        return total
 
     def rows(self, query: Query) -> Rows:
         """The weighted means of the query's rows."""
@@ -62,21 +63,19 @@ class Pairs:
 
     def dense_sides(self, size: int) -> NDArray[np.int8]:
         """(batch, size): the side of each entry of the flat vector."""
-        return _scatter(self, self.sides, size).astype(np.int8)
+        return self._scatter(self.sides, size).astype(np.int8)
 
     def pull(self, size: int) -> FloatArray:
         """(batch, size): what the multipliers add to the operands' coefficients."""
         force = -self.sides * MULTIPLIERS[self.multipliers] / self.total()[:, None]
-        return _scatter(self, force, size)
+        return self._scatter(force, size)
 
+    def _scatter(self, values: NDArray[np.float64] | NDArray[np.int8], size: int) -> FloatArray:
+        dense = np.zeros((len(self), size))
+        row, place = np.nonzero(self.sides)
+        dense[row, self.entries[row, place]] = values[row, place]
+        return dense
 
-def _scatter(pairs: Pairs, values: NDArray[np.generic], size: int) -> FloatArray:
-    dense = np.zeros((len(pairs), size))
-    row, place = np.nonzero(pairs.sides)
-    dense[row, pairs.entries[row, place]] = values[row, place]
-    return dense
-
-
-def bound(pairs: Pairs, lines: Lines, query: Query) -> Dual:
-    """Bounds of the pairs' weighted means, with their multipliers."""
-    return lines.bound(pairs.rows(query), pairs.pull(lines.frame.size))
+    def bound(self, lines: Lines, query: Query) -> Dual:
+        """Bounds of the weighted means, with the multipliers."""
+        return lines.bound(self.rows(query), self.pull(lines.frame.size))
