@@ -36,7 +36,7 @@ class Hinge:
 
     @property
     def size(self) -> int:
-        return self.place.stop - self.place.start
+        return int(self.place.stop) - int(self.place.start)
 
     @property
     def convex(self) -> bool:
@@ -71,8 +71,9 @@ class Frame:
     """What one box makes of a graph, for all sets that phases cut out of it.
 
     Flat vectors over all hinges' entries, (entries,): ``lower`` and ``upper`` bound the operands,
-    ``knot``, ``corner`` (the value there), ``left`` and ``right`` are the functions'; ``slope`` is the default of the free line;
-    ``chord`` and ``chord_offset`` are the other line.
+    ``knot``, ``corner`` (the value there), ``left`` and ``right`` are the functions'; ``slope`` is
+    the default of the free line; ``chord`` and ``chord_offset`` are the other line. ``rows``: how
+    many were pushed back for it.
     """
 
     graph: Graph
@@ -91,6 +92,7 @@ class Frame:
     slope: FloatArray
     chord: FloatArray
     chord_offset: FloatArray
+    rows: int
 
     @property
     def size(self) -> int:
@@ -107,15 +109,15 @@ def frame(graph: Graph, lower: FloatArray, upper: FloatArray, arrays: Arrays) ->
     """Bounds a graph that has hinges on the box [lower, upper], each (input_size,)."""
     box = (arrays.asarray(lower[None]), arrays.asarray(upper[None]))
     known, own = propagate(graph, box, arrays), hinges(graph)
-    ends = [_flat([known.bounds[h.operand][side] for h in own], arrays) for side in (0, 1)]
+    below, above = (_flat([known.bounds[h.operand][end] for h in own], arrays) for end in (0, 1))
     lines = [_lines(known.rules[h.position], h, arrays) for h in own]
     slope, chord, offset = (np.concatenate(part) for part in zip(*lines, strict=True))
     sizes = [h.size for h in own]
     facts = [(h.knot, h.value, h.left, h.right) for h in own]
     knot, corner, left, right = (np.repeat(np.array(f), sizes) for f in zip(*facts, strict=True))
     return Frame(
-        graph, box, arrays, own, dict(known.rules), dict(known.deviations), *ends,
-        knot, corner, left, right, left <= right, slope, chord, offset,
+        graph, box, arrays, own, dict(known.rules), dict(known.deviations), below, above,
+        knot, corner, left, right, left <= right, slope, chord, offset, known.rows,
     )  # fmt: skip
 
 

@@ -48,12 +48,14 @@ class Analysis:
 
     ``coefficients`` (batch or 1, rows, input_size); ``centre`` (batch, rows): the bounds' values
     at the boxes' centres; ``influence``, like coefficients: how much of the looseness of each
-    bound each input accounts for.
+    bound each input accounts for. ``rows``: how many were pushed back for each box, all in all, or
+    0 where that is not known.
     """
 
     coefficients: Array
     centre: Array
     influence: Array
+    rows: int = 0
 
 
 def analyse(
@@ -68,7 +70,8 @@ def analyse(
     linear = backward(graph, start, known.rules, known.deviations, arrays)
     middle = (box[0] + box[1])[..., None] / 2
     centre = (linear.coefficients @ middle)[..., 0] + linear.offset - arrays.asarray(query.bound)
-    return Analysis(linear.coefficients, centre, influence(linear, known.looseness, box, arrays))
+    shares = influence(linear, known.looseness, box, arrays)
+    return Analysis(linear.coefficients, centre, shares, known.rows + len(query.bound))
 
 
 def row_start(
@@ -90,12 +93,13 @@ def row_start(
 class Propagated:
     """What a batch of boxes makes of each node: its bounds, the rule for a nonlinear one, the
     deviation of one that is not an exact function of its operands, a relaxation's looseness by
-    input."""
+    input; and how many rows were pushed back for that."""
 
     bounds: Sequence[Interval]
     rules: Mapping[int, Rule]
     deviations: Mapping[int, Array]
     looseness: Mapping[int, Array]
+    rows: int
 
 
 def propagate(
@@ -105,7 +109,7 @@ def propagate(
     known = _Propagation(graph, box, arrays, contract)
     for position, node in enumerate(graph.nodes):
         known.step(position, node)
-    return Propagated(known.bounds, known.rules, known.deviations, known.looseness)
+    return Propagated(known.bounds, known.rules, known.deviations, known.looseness, known.rows)
 
 
 class _Propagation:
@@ -120,6 +124,7 @@ class _Propagation:
         self.rules: dict[int, Rule] = {}
         self.deviations: dict[int, Array] = {}
         self.looseness: dict[int, Array] = {}
+        self.rows = 0
         self._refined: dict[int, Array | None] = {}
         self._whole: set[int] = set()
         """Those of which every neuron was refined."""
@@ -191,7 +196,7 @@ class _Propagation:
         return linear and node.op != "input"
 
     def _refine(self, operand: int, consumer: Node) -> None:
-        self.bounds[operand], self._refined[operand] = _refine(
+        self.bounds[operand], self._refined[operand], rows = _refine(
             self.graph,
             operand,
             consumer,
@@ -201,6 +206,7 @@ class _Propagation:
             self.deviations,
             self.arrays,
         )
+        self.rows += rows
 
 
 def _refine(
@@ -212,11 +218,11 @@ def _refine(
     relaxations: Mapping[int, Rule],
     deviations: Mapping[int, Array],
     arrays: Arrays,
-) -> tuple[Interval, Array | None]:
+) -> tuple[Interval, Array | None, int]:
     """``bound`` of node ``target`` intersected with backward linear bounds where that can help.
 
     Also each neuron's shares, as ``absint.domains.influence.shares`` has them, or None where the
-    network is too large for them.
+    network is too large for them; and the number of rows pushed back.
     """
     xp, shape, batch = arrays.xp, graph.nodes[target].shape, box[0].shape[0]
     lower, upper = (xp.asarray(end.reshape((batch, -1)), copy=True) for end in bound)
@@ -236,7 +242,8 @@ def _refine(
         upper[:, some] = xp.where(curved[:, some], high, upper[:, some])
         if parts is not None:
             parts[:, some] = shares(linear, box, arrays)
-    return (lower.reshape((batch, *shape)), upper.reshape((batch, *shape))), parts
+    ends = (lower.reshape((batch, *shape)), upper.reshape((batch, *shape)))
+    return ends, parts, 2 * len(chosen)
 
 
 def _curved(consumer: Node, lower: Array, upper: Array, arrays: Arrays) -> Array:

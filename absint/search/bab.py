@@ -6,7 +6,6 @@ a leaf that the checker turns down comes back through ``reopen`` as open work.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +21,8 @@ from absint.search.attack import Attack, Counterexample, Runtime
 from absint.search.backend import analysis_by
 from absint.search.branching import choose_dimensions
 from absint.search.mix import Forms
-from absint.search.options import Deadline, SearchOptions, Status
+from absint.search.options import SearchOptions
+from absint.search.outlook import outlook
 from absint.search.query import CellQuery, Decision, cell_query
 from absint.search.tree import Frontier, Tree, open_boxes
 
@@ -39,6 +39,11 @@ REPLAY_REACH = 1e-4
 DIVE_EVERY = 768
 """Gradient descents, from the most promising boxes and from fresh points, run once in so many
 boxes."""
+OUTLOOK_SAMPLE = 1024
+"""Open boxes by which the outlook is judged."""
+ROW_SHARE = 0.5
+"""The part of the network that a row for an intermediate neuron passes, on average."""
+TINY = float(np.finfo(np.float64).tiny)
 DIVE_STARTS = 16
 FRESH_STARTS = 256
 
@@ -47,16 +52,21 @@ FRESH_STARTS = 256
 class _Verdicts:
     """The analysis of one batch: decisions, and what drives the bound that is furthest from zero.
 
-    ``coefficients`` and ``influence`` are (batch, input_size).
+    ``coefficients`` and ``influence`` are (batch, input_size); ``rows`` were pushed back for it.
     """
 
     decision: Decision
     coefficients: FloatArray
     influence: FloatArray
+    rows: int
 
 
 class CellSearch:
-    """The open and closed parts of one cell's proof, and the loop that works on them."""
+    """The open and closed parts of one cell's proof by boxes.
+
+    ``analysed`` counts boxes, and ``work`` rows pushed back all the way. ``root`` is the score of
+    the whole cell.
+    """
 
     def __init__(
         self,
@@ -76,7 +86,7 @@ class CellSearch:
         contract = problem.semantics.contract
         self.analyse = analysis_by(options.backend, graph, self.query.query, arrays, contract)
         self.arity = Arity.of(cell, graph)
-        self.tree = Tree() if tree is None else tree
+        self.tree = Tree() if tree is None else tree.without_open_phases()
         self.frontier = open_boxes(self.tree, self.lower, self.upper, self.arity)
         self.stuck: list[int] = []
         scale = self._scale()
@@ -92,7 +102,8 @@ class CellSearch:
             problem.semantics.dtype,
             REPLAY_REACH * scale,
         )
-        self.batches = self.since_dive = 0
+        self.batches = self.analysed = self.since_dive = 0
+        self.work, self.root = 0.0, -np.inf
         widest = max(node.size for node in graph.nodes)
         self.tile = max(1, TILE_ELEMENTS // widest**2) if arrays.on_cpu else MAX_BATCH
 
@@ -110,6 +121,10 @@ class CellSearch:
     def closed_leaves(self) -> int:
         return (len(self.tree.rules) + 1) // 2 - self.open_leaves()
 
+    def checks(self) -> float:
+        """What the check of the closed leaves will cost, in boxes bounded."""
+        return self.closed_leaves()
+
     def lowest(self) -> float:
         """The lowest bound of an open box: how far the loosest is from being proved."""
         return float(self.frontier.score.min(initial=np.inf))
@@ -118,26 +133,36 @@ class CellSearch:
         """The attack before any proof: gradient descent over the whole cell."""
         return self.attack.descend(self.lower, self.upper, self.rng)
 
-    def run(self, deadline: Deadline) -> Counterexample | None:
-        """Works until nothing is open, a counterexample is found, or time or memory is used up."""
-        started = time.monotonic()
-        with ThreadPoolExecutor(self.options.jobs) as pool:
-            while len(self.frontier) and deadline.left() > 0 and not self.short_of_memory():
-                batch = self._take()
-                verdicts = self._analyse(batch, pool)
-                found = self._settle(batch, verdicts)
-                self.batches += 1
-                if self.options.progress is not None:
-                    self.options.progress(self._status(started))
-                if found is not None:
-                    return found
-        return None
+    def workable(self) -> bool:
+        """Whether there are open boxes that can be split."""
+        return len(self.frontier) > 0
+
+    def outlook(self) -> float:
+        """How many splits are still needed, in doublings (``absint.search.outlook``)."""
+        some = self.frontier.every(max(1, len(self.frontier) // OUTLOOK_SAMPLE))
+        width, root = some.upper - some.lower, self.upper - self.lower
+        halvings = np.where(root > 0, np.log2(np.maximum(root, TINY) / np.maximum(width, TINY)), 0)
+        levels = outlook(some.score, halvings.sum(axis=1) - 1, self.root)
+        return levels + float(np.log2(max(1, len(self.frontier)) / max(1, len(some))))
+
+    def step(self, pool: ThreadPoolExecutor) -> Counterexample | None:
+        """Bounds a batch of the open boxes, and splits what is not proved."""
+        batch = self._take()
+        verdicts = self._analyse(batch, pool)
+        if not self.batches:
+            self.root = float(verdicts.decision.score.min())
+        found = self._settle(batch, verdicts)
+        self.batches += 1
+        self.analysed += len(batch)
+        self.work += ROW_SHARE * verdicts.rows
+        return found
 
     def reopen(self, leaves: Iterable[int]) -> None:
         """Takes back leaves (by their place in the proof stream) that the checker turned down."""
         numbers = self.tree.leaves()
         for leaf in leaves:
             self.tree.reopen(numbers[leaf])
+        self.tree = self.tree.without_open_phases()
         self.frontier = open_boxes(self.tree, self.lower, self.upper, self.arity)
         self.stuck = []
         self.slack *= 10
@@ -160,6 +185,7 @@ class CellSearch:
             _join([part.decision for part in parts]),
             np.concatenate([part.coefficients for part in parts]),
             np.concatenate([part.influence for part in parts]),
+            sum(part.rows for part in parts),
         )
 
     def _analyse_part(self, lower: FloatArray, upper: FloatArray) -> _Verdicts:
@@ -177,7 +203,8 @@ class CellSearch:
         )
         decision = self.query.decide(forms, self.slack)
         focus = decision.focus[:, None]
-        return _Verdicts(decision, (focus @ coefficients)[:, 0], (focus @ influence)[:, 0])
+        rows = analysis.rows * len(lower)
+        return _Verdicts(decision, (focus @ coefficients)[:, 0], (focus @ influence)[:, 0], rows)
 
     def _settle(self, batch: Frontier, verdicts: _Verdicts) -> Counterexample | None:
         """Closes what the bounds decide, looks for counterexamples in the rest, and splits it."""
@@ -198,9 +225,12 @@ class CellSearch:
         """Tries the corner where each box's linear bound is least, and its centre."""
         lower, upper = batch.lower[rest], batch.upper[rest]
         corner = np.where(verdicts.coefficients[rest] > 0, lower, upper)
-        points = np.concatenate([corner, (lower + upper) / 2])
+        return self.try_points(np.concatenate([corner, (lower + upper) / 2]), len(rest))
+
+    def try_points(self, points: FloatArray, sets: int) -> Counterexample | None:
+        """Tries points of so many open sets, and now and then descends from the nearest."""
         distance, found = self.attack.probe(points)
-        self.since_dive += len(rest)
+        self.since_dive += sets
         if found is None and self.since_dive >= DIVE_EVERY:
             self.since_dive = 0
             near = np.argsort(distance, kind="stable")[:DIVE_STARTS]
@@ -222,18 +252,6 @@ class CellSearch:
             dtype=np.int64,
         )
         self.frontier.push(_halves(batch, rest, dimensions, first, verdicts.decision.score[rest]))
-
-    def short_of_memory(self) -> bool:
-        return self.batches % 16 == 15 and _resident() > self.options.memory
-
-    def _status(self, started: float) -> Status:
-        return Status(
-            len(self.tree.rules),
-            self.closed_leaves(),
-            self.open_leaves(),
-            self.lowest(),
-            time.monotonic() - started,
-        )
 
 
 def _join(parts: list[Decision]) -> Decision:
@@ -265,10 +283,3 @@ def _halves(
         np.concatenate([below, upper]),
         np.concatenate([score, score]),
     )
-
-
-def _resident() -> int:
-    """The process's resident memory in bytes."""
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)

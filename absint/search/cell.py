@@ -22,7 +22,7 @@ from absint.search.attack import Counterexample, Runtime
 from absint.search.bab import CellSearch
 from absint.search.options import Deadline, SearchOptions, Status
 from absint.search.outlook import share
-from absint.search.phases.search import PhaseSearch
+from absint.search.phases.search import PhaseSearch, Task
 from absint.search.tree import Tree
 
 FloatArray = NDArray[np.float64]
@@ -51,7 +51,12 @@ class CellProof:
         self.index, self.options, self.attack = index, options, self.boxes.attack
         self.phases: PhaseSearch | None = None
         if hinges(graph):
-            self.phases = PhaseSearch(self.boxes, tree if phased and tree is not None else Tree())
+            box = (self.boxes.lower, self.boxes.upper)
+            self.phases = PhaseSearch(
+                Task(graph, box, self.boxes.query, arrays, self.boxes.try_points),
+                tree if phased and tree is not None else Tree(),
+                self.boxes.slack,
+            )
         wide = int((self.boxes.upper > self.boxes.lower).sum())
         self._boxes_first = 0.0 if phased else BOXES_FIRST / max(1, wide)
 
@@ -85,10 +90,21 @@ class CellProof:
         return any(search.workable() for search in self._searches())
 
     def open_leaves(self) -> int:
-        return min(search.open_leaves() for search in self._searches())
+        return self.best.open_leaves()
 
     def closed_leaves(self) -> int:
         return self.best.closed_leaves()
+
+    def checks(self) -> float:
+        """What the check of all closed leaves will cost, in boxes bounded."""
+        return self.best.checks()
+
+    def some_boxes(self) -> tuple[FloatArray, FloatArray]:
+        """Open boxes, or the whole one where none is: (count, input_size) each."""
+        boxes, frontier = self.boxes, self.boxes.frontier
+        if len(frontier):
+            return frontier.lower, frontier.upper
+        return boxes.lower[None], boxes.upper[None]
 
     def lowest(self) -> float:
         """The lowest bound of an open set: how far the loosest is from being proved."""
@@ -131,13 +147,20 @@ class CellProof:
         self.best.reopen(leaves)
 
     def short_of_memory(self) -> bool:
-        return self.boxes.short_of_memory(self.batches)
+        return self.batches % 16 == 15 and _resident() > self.options.memory
 
     def _status(self, started: float) -> Status:
         return Status(
-            sum(len(search.tree.rules) for search in self._searches()),
+            len(self.tree.rules),
             self.closed_leaves(),
             self.open_leaves(),
             self.lowest(),
             time.monotonic() - started,
         )
+
+
+def _resident() -> int:
+    """The process's resident memory in bytes."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)

@@ -18,11 +18,12 @@ def outlook(score: FloatArray, depth: FloatArray, root: float) -> float:
 
     ``score`` and ``depth`` are those of the open sets, and ``root`` is the score before any split:
     if each further level gains as much as the levels so far have on average, a set whose bound
-    misses by m takes 2^(m / gain) splits. Infinite where nothing was gained yet.
+    misses by m takes 2^(m / gain) splits. Infinite where splits gained nothing, NaN where there was
+    none.
     """
     known = np.isfinite(score) & (depth > 0)
     if not known.any() or not math.isfinite(root):
-        return math.inf
+        return math.nan
     gain = float(np.mean((score[known] - root) / depth[known]))
     if gain <= 0:
         return math.inf
@@ -33,10 +34,10 @@ def outlook(score: FloatArray, depth: FloatArray, root: float) -> float:
 def share(own: float, other: float) -> float:
     """The part of the work that a search gets whose outlook is ``own``, in doublings of work.
 
-    The worse of two gets ``LEAST_SHARE`` at the most, and less the more it is behind.
+    The worse of two gets ``LEAST_SHARE`` at the most, and less the more it is behind. Both get the
+    same while nothing is known of one.
     """
-    if own == other:
+    if math.isnan(own) or math.isnan(other) or own == other:
         return 0.5
-    behind = abs(own - other)
-    worse = LEAST_SHARE / (1 + min(behind, MOST_DOUBLINGS) / 4)
+    worse = LEAST_SHARE / (1 + min(abs(own - other), MOST_DOUBLINGS) / 4)
     return worse if own > other else 1 - worse

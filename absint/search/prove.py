@@ -24,7 +24,7 @@ from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.rows import float_rows
 from absint.proofs.stream import Arity
 from absint.search.attack import Counterexample, Runtime
-from absint.search.bab import CellSearch
+from absint.search.cell import CellProof
 from absint.search.confirm import RealArithmetic, real_arithmetic
 from absint.search.options import Deadline, SearchOptions
 from absint.search.result import Effort, Result, Verdict
@@ -63,7 +63,7 @@ def prove(
     """
     started, arrays = time.monotonic(), _arrays(options)
     cells = [
-        CellSearch(graph, problem, index, arrays, runtime, options, tree)
+        CellProof(graph, problem, index, arrays, runtime, options, tree)
         for index, tree in enumerate(_trees(resume, graph, problem))
     ]
     proof = _Proof(graph, problem, binding, options, cells, started)
@@ -85,7 +85,7 @@ class _Proof:
     problem: Problem
     binding: Binding
     options: SearchOptions
-    cells: Sequence[CellSearch]
+    cells: Sequence[CellProof]
     started: float
     check_seconds: float = 0.0
     leaf_seconds: float | None = None
@@ -106,7 +106,7 @@ class _Proof:
     def branch(self) -> Counterexample | None:
         """Works on the cells in turn, leaving time for the check of what is closed."""
         for cell in self.cells:
-            while len(cell.frontier):
+            while cell.unfinished():
                 left = self.left() - self._check_estimate(cell)
                 before = cell.batches
                 found = cell.run(Deadline.after(min(SLICE, left)))
@@ -176,7 +176,7 @@ class _Proof:
         parts = [bound]
         if any(cell.short_of_memory() for cell in self.cells):
             parts.insert(0, "out of memory")
-        elif any(len(cell.frontier) for cell in self.cells):
+        elif any(cell.unfinished() for cell in self.cells):
             limit = f"{self.options.timeout:.4g} s, the check's share included"
             parts.insert(0, f"out of time ({limit})")
         if any(cell.stuck for cell in self.cells):
@@ -197,24 +197,24 @@ class _Proof:
             return "some points are too near to the catastrophe to tell"
         return ""
 
-    def _check_estimate(self, cell: CellSearch) -> float:
+    def _check_estimate(self, cell: CellProof) -> float:
         """Seconds that the check of all closed leaves will take, from a measured sample."""
         if time.monotonic() - self.started < SLICE:
             return 0.0
         if self.leaf_seconds is None:
             self.leaf_seconds = self._measure(cell)
-        closed = sum(cell.closed_leaves() for cell in self.cells)
+        closed = sum(cell.checks() for cell in self.cells)
         return closed * self.leaf_seconds / self.options.jobs
 
-    def _measure(self, cell: CellSearch) -> float:
+    def _measure(self, cell: CellProof) -> float:
         """Seconds a box, in a batch where that is quickly found: one box alone costs far more."""
         alone = min(self._bound(cell, 1), self._bound(cell, 1))
         return alone if alone * SAMPLE > MEASURING else self._bound(cell, SAMPLE) / SAMPLE
 
-    def _bound(self, cell: CellSearch, size: int) -> float:
+    def _bound(self, cell: CellProof, size: int) -> float:
         """Seconds that the checker takes to bound ``size`` open boxes (some twice where fewer)."""
         shape = (size, self.graph.input_size)
-        lower, upper = (np.resize(e, shape) for e in (cell.frontier.lower, cell.frontier.upper))
+        lower, upper = (np.resize(e, shape) for e in cell.some_boxes())
         started = time.perf_counter()
         rows, _ = float_rows(self.problem.cells[cell.index], self.graph)
         contract = self.problem.semantics.contract

@@ -58,7 +58,26 @@ class Tree:
         self.rules[node] = Step(rule, tuple(choices))
 
     def reopen(self, node: int) -> None:
-        self.rules[node] = _OPEN
+        """Makes a node open; what was below it is no part of the tree any more."""
+        self.rules[node], self.child[node] = _OPEN, -1
+
+    def open_phases(self) -> Iterator[tuple[int, tuple[tuple[int, int, bool], ...]]]:
+        """The open nodes of a proof by phases, each with its phases: node, entry, above the knot.
+
+        Oldest first.
+        """
+        stack: list[tuple[int, tuple[tuple[int, int, bool], ...]]] = [(0, ())]
+        while stack:
+            node, phases = stack.pop()
+            step, first = self.rules[node], self.child[node]
+            if step.rule is Rule.OPEN:
+                yield node, phases
+            elif step.rule is Rule.SLOPES:
+                stack.append((first, phases))
+            elif step.rule is Rule.PHASE:
+                position, entry = step.choices
+                for above in (True, False):
+                    stack.append((first + above, (*phases, (position, entry, above))))
 
     def preorder(self) -> Iterator[int]:
         stack = [0]
@@ -78,6 +97,23 @@ class Tree:
         for node in self.preorder():
             writer.step(self.rules[node])
         return writer.to_bytes()
+
+    def by_phases(self) -> bool:
+        """Whether this is a proof by phases of the whole box, with slopes."""
+        inner = [
+            step.rule for step, first in zip(self.rules, self.child, strict=True) if first >= 0
+        ]
+        return inner[:1] == [Rule.SLOPES] and set(inner[1:]) <= {Rule.PHASE}
+
+    def without_open_phases(self) -> Tree:
+        """This tree, but for divisions by phases that are not proved: what they divide is open."""
+        kept = Tree(list(self.rules), list(self.child))
+        for node in reversed(list(self.preorder())):
+            first, rule = kept.child[node], kept.rules[node].rule
+            parts = kept.rules[first : first + rule.parts] if first >= 0 else []
+            if rule in (Rule.PHASE, Rule.SLOPES) and _OPEN in parts:
+                kept.reopen(node)
+        return kept
 
     @staticmethod
     def from_stream(data: bytes, arity: Arity) -> Tree:
@@ -141,6 +177,12 @@ class Frontier:
         self.nodes, self.lower = rest.nodes, rest.lower
         self.upper, self.score = rest.upper, rest.score
         return taken
+
+    def every(self, stride: int) -> Frontier:
+        """Each of which so many are passed over for the next."""
+        chosen = np.zeros(len(self), dtype=bool)
+        chosen[::stride] = True
+        return self._select(chosen)
 
     def _select(self, mask: NDArray[np.bool_]) -> Frontier:
         return Frontier(self.nodes[mask], self.lower[mask], self.upper[mask], self.score[mask])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from searchcases import BINDING, hard, runtime, solve
@@ -14,7 +16,7 @@ from absint.proofs.format import Certificate
 from absint.proofs.stream import Rule
 from absint.search import bab
 from absint.search.bab import CellSearch
-from absint.search.options import Deadline, SearchOptions
+from absint.search.options import SearchOptions
 from absint.search.result import Verdict
 from absint.search.tree import open_boxes
 
@@ -25,8 +27,9 @@ def started(
     """A search of the first cell, stopped after some batches of four boxes."""
     monkeypatch.setattr(bab, "MAX_BATCH", 4)
     search = CellSearch(graph, asked, 0, numpy_arrays(), runtime(graph), SearchOptions())
-    monkeypatch.setattr(search, "short_of_memory", lambda: search.batches >= batches)
-    assert search.run(Deadline.after(60)) is None
+    with ThreadPoolExecutor(1) as pool:
+        while search.workable() and search.batches < batches:
+            assert search.step(pool) is None
     return search
 
 

@@ -167,6 +167,8 @@ class Slopes:
     chosen: IntArray
     slope: FloatArray
     best: Climbed
+    default: bool = False
+    """Whether they are the ones that are used without any being named."""
 
     def to_bytes(self) -> bytes:
         return self.chosen.astype(np.uint8).tobytes()
@@ -203,11 +205,19 @@ def choose_slopes(frame: Frame, query: CellQuery, steps: int, enough: float) -> 
         share = np.clip(share + SLOPE_RATE * SLOPE_DECAY**step * move, 0.0, 1.0)
         if shares.free:
             weights = shares.step(query.query, dual)
-            pairs = Pairs(
-                pairs.conjunction, weights, pairs.entries, pairs.sides, pairs.multipliers
-            )
+            pairs = Pairs(pairs.conjunction, weights, pairs.entries, pairs.sides, pairs.multipliers)
     assert best is not None
-    return Slopes(kept, slopes(frame, kept), best)
+    return Slopes(kept, slopes(frame, kept), best, default=step == 0)
+
+
+def given_slopes(frame: Frame, query: CellQuery, given: bytes) -> Slopes:
+    """The slopes of a proof."""
+    chosen = np.frombuffer(given, dtype=np.uint8).astype(np.int64)
+    chosen = chosen.reshape((len(query.members), frame.size))
+    pairs, slope = first_pairs(query), slopes(frame, chosen)
+    side = np.zeros(chosen.shape, dtype=np.int8)
+    dual = pairs.bound(Lines.of(frame, slope, side), query.query)
+    return Slopes(chosen, slope, Climbed.of(dual, pairs))
 
 
 def first_pairs(query: CellQuery) -> Pairs:

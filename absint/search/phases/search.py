@@ -7,8 +7,9 @@ passes. The sets are worked on for one conjunction at a time, and closed when su
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,9 @@ from absint.domains.arrays import Arrays
 from absint.domains.hinges import Frame, frame
 from absint.ir import Graph
 from absint.proofs.stream import Rule
-from absint.search.phases.ascent import Slopes, choose_slopes, climb
+from absint.search.attack import Counterexample
+from absint.search.outlook import outlook
+from absint.search.phases.ascent import Slopes, choose_slopes, climb, given_slopes
 from absint.search.phases.branching import choose_neurons
 from absint.search.phases.sets import OpenSet, Store, Sum
 from absint.search.query import CellQuery
@@ -31,8 +34,22 @@ BATCH_ELEMENTS = 1 << 19
 """Values of the widest layers that one pass holds."""
 MAX_PAIRS = 256
 
-Probe = Callable[[FloatArray], None]
-"""Called with points at which bounds are least."""
+OUTLOOK_SAMPLE = 1024
+"""Open sets by which the outlook is judged."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be proved: that on the box every conjunction of the query fails.
+
+    ``probe`` is given points at which bounds are least, and the number of sets that they are from.
+    """
+
+    graph: Graph
+    box: tuple[FloatArray, FloatArray]
+    query: CellQuery
+    arrays: Arrays
+    probe: Callable[[FloatArray, int], Counterexample | None]
 
 
 @dataclass(frozen=True)
@@ -46,14 +63,17 @@ class Ground:
     batch: int
 
     @staticmethod
-    def of(graph: Graph, box: tuple[FloatArray, FloatArray], query: CellQuery, arrays: Arrays) -> Ground:
-        """Bounds the box and finds slopes for it."""
+    def of(task: Task, slopes: bytes | None, enough: float) -> Ground:
+        """Bounds the box; finds slopes for it, or takes those of a proof."""
         with np.errstate(all="ignore"):
-            found = frame(graph, *box, arrays)
-            slopes = choose_slopes(found, query, SLOPE_STEPS, np.inf)
-        widest = max(node.size for node in graph.nodes)
+            found = frame(task.graph, *task.box, task.arrays)
+            if slopes is None:
+                chosen = choose_slopes(found, task.query, SLOPE_STEPS, enough)
+            else:
+                chosen = given_slopes(found, task.query, slopes)
+        widest = max(node.size for node in task.graph.nodes)
         batch = max(8, min(MAX_PAIRS, BATCH_ELEMENTS // widest))
-        return Ground(found, query, slopes, Store.of(found, slopes.slope), batch)
+        return Ground(found, task.query, chosen, Store.of(found, chosen.slope), batch)
 
     def neuron(self, entry: int) -> tuple[int, int]:
         """The node and the place in it of an entry of the flat vector."""
@@ -61,6 +81,11 @@ class Ground:
             if entry < hinge.place.stop:
                 return hinge.position, entry - hinge.place.start
         raise IndexError(entry)
+
+    def entry(self, position: int, place: int) -> int:
+        """The entry of the flat vector of a place in a node."""
+        starts = {hinge.position: hinge.place.start for hinge in self.frame.hinges}
+        return int(starts[position]) + place
 
 
 @dataclass(frozen=True)
@@ -73,38 +98,100 @@ class _Found:
     split: int
 
 
-@dataclass
 class PhaseSearch:
-    """The open sets of one box, as a heap by score, and the proof tree that they belong to."""
+    """The open sets of one box, as a heap by score, and the proof tree that they belong to.
 
-    ground: Ground
-    tree: Tree
-    slack: float
-    probe: Probe
-    heap: list[tuple[float, int, OpenSet]] = field(default_factory=list)
-    stuck: int = 0
-    closed: int = 0
+    ``work`` counts rows pushed through the network, to and fro; not those for what the box shares.
+    """
 
-    def begin(self, node: int) -> None:
-        """Makes the tree's open ``node``, which stands for the whole box, the first open set."""
-        slopes = self.ground.slopes
-        number = self.tree.slopes(node, slopes.to_bytes())
-        count = len(slopes.best.value)
-        sums = tuple(self.ground.store.sum(slopes.best, row, 0) for row in range(count))
-        focus = int(slopes.best.value.argmin())
-        self._settle([OpenSet(number, (), (), sums, focus)])
+    def __init__(self, task: Task, tree: Tree, slack: float) -> None:
+        self.task, self.tree, self.slack = task, tree, slack
+        self.heap: list[tuple[float, int, OpenSet]] = []
+        self.waiting = [node for node, _ in tree.open_phases()]
+        """Open nodes of the tree of which nothing is known yet."""
+        self.stuck = list[int]()
+        self.batches, self.work, self.root = 0, 0.0, -np.inf
+        self._ground: Ground | None = None
+        self._found: Counterexample | None = None
 
-    def step(self) -> None:
-        """Splits a batch of the sets that are furthest from being refuted."""
-        taken = [heapq.heappop(self.heap)[2] for _ in range(min(len(self.heap), self.ground.batch // 2))]
-        parts = []
-        for item in taken:
-            first = self.tree.phase(item.number, *self.ground.neuron(item.split))
-            parts += [item.part(first, -1), item.part(first + 1, 1)]
-        self._settle(parts)
+    @property
+    def started(self) -> bool:
+        return self._ground is not None
+
+    @property
+    def ground(self) -> Ground:
+        if self._ground is None:
+            first = self.tree.rules[0]
+            slopes = first.slopes if first.rule is Rule.SLOPES else None
+            self._ground = Ground.of(self.task, slopes, self.slack)
+            self.root = float(self._ground.slopes.best.value.min())
+        return self._ground
+
+    def workable(self) -> bool:
+        """Whether there are open sets that can be split."""
+        return bool(self.heap or self.waiting)
+
+    def open_leaves(self) -> int:
+        return len(self.heap) + len(self.waiting) + len(self.stuck)
+
+    def closed_leaves(self) -> int:
+        return (len(self.tree.rules) + 1) // 2 - self.open_leaves()
+
+    def checks(self) -> float:
+        """What the check of the closed leaves will cost, in boxes bounded."""
+        if self._ground is None:
+            return 0.0
+        rows = len(self.task.query.members) / max(1.0, self._ground.frame.rows / 2)
+        return 1 + self.closed_leaves() * rows
 
     def lowest(self) -> float:
         return self.heap[0][0] if self.heap else np.inf
+
+    def outlook(self) -> float:
+        """How many splits are still needed, in doublings (``absint.search.outlook``)."""
+        stride = max(1, len(self.heap) // OUTLOOK_SAMPLE)
+        some = [item for _, _, item in self.heap[::stride]]
+        score = np.array([item.score for item in some])
+        depth = np.array([len(item.entries) for item in some], dtype=np.float64)
+        return outlook(score, depth, self.root) + float(np.log2(stride))
+
+    def reopen(self, leaves: Iterable[int]) -> None:
+        """Takes back leaves (by their place in the proof stream) that the checker turned down."""
+        numbers = self.tree.leaves()
+        for leaf in leaves:
+            self.tree.reopen(numbers[leaf])
+            self.waiting.append(numbers[leaf])
+        self.slack *= 10
+
+    def step(self, pool: ThreadPoolExecutor) -> Counterexample | None:
+        """Splits a batch of the sets that are furthest from being refuted."""
+        self._found, self.batches = None, self.batches + 1
+        if self.waiting:
+            self._settle(self._begun())
+            return self._found
+        count = min(len(self.heap), max(1, self.ground.batch // 2))
+        parts = []
+        for _ in range(count):
+            item = heapq.heappop(self.heap)[2]
+            first = self.tree.phase(item.number, *self.ground.neuron(item.split))
+            parts += [item.part(first, -1), item.part(first + 1, 1)]
+        self._settle(parts)
+        return self._found
+
+    def _begun(self) -> list[OpenSet]:
+        """The sets that wait, with what is known of the whole box."""
+        ground, found = self.ground, list[OpenSet]()
+        if self.tree.rules[0].rule is not Rule.SLOPES and not ground.slopes.default:
+            self.waiting = [self.tree.slopes(0, ground.slopes.to_bytes())]
+        best, wanted = ground.slopes.best, set(self.waiting)
+        sums = tuple(ground.store.sum(best, row, 0) for row in range(len(best.value)))
+        for number, phases in self.tree.open_phases():
+            if number in wanted:
+                entries = tuple(ground.entry(*phase[:2]) for phase in phases)
+                sides = tuple(1 if above else -1 for _, _, above in phases)
+                found.append(OpenSet(number, entries, sides, sums, int(best.value.argmin())))
+        self.waiting = []
+        return found
 
     def _settle(self, sets: Sequence[OpenSet]) -> None:
         """Closes what can be refuted, and queues the rest with the neuron to split."""
@@ -146,7 +233,8 @@ class PhaseSearch:
                 )
             weak = ~(best.value > self.slack)
             if steps and weak.any():
-                self.probe(best.x[weak])
+                self._found = self._found or self.task.probe(best.x[weak], int(weak.sum()))
+            self.work += 2 * (steps + 1) * len(some)
             slope = ground.slopes.slope[pairs.conjunction]
             splits = choose_neurons(ground.frame, pairs, slope, best.coefficients, best.operands)
             found += [
@@ -159,7 +247,7 @@ class PhaseSearch:
         item = found.item.with_sum(found.conjunction, found.sum)
         item = replace(item, focus=found.conjunction, split=found.split)
         if item.split < 0:
-            self.stuck += 1
+            self.stuck.append(item.number)
         else:
             heapq.heappush(self.heap, (item.score, item.number, item))
 
@@ -168,4 +256,3 @@ class PhaseSearch:
         for members, found in zip(self.ground.query.members, item.sums, strict=True):
             operands += [*found.weights[members].tolist(), *found.multipliers]
         self.tree.close(item.number, Rule.MIX, operands)
-        self.closed += 1

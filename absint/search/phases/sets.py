@@ -1,5 +1,4 @@
-"""Open sets of a box that is split by phases: what is known of each, and the pairs that they make.
-"""
+"""Open sets of a box that is split by phases: what is known of each."""
 
 from __future__ import annotations
 
@@ -95,14 +94,17 @@ class Store:
         sums = [item.sums[conjunction] for item, conjunction in wanted]
         conjunctions = np.array([conjunction for _, conjunction in wanted])
         weights = np.stack([known.weights for known in sums])
-        row, at = np.nonzero(fresh)
-        split = entries[row, at]
-        coefficients = np.stack([known.coefficients for known in sums])[row, self.place[split]]
+        new, at = np.nonzero(fresh)
+        split = entries[new, at]
+        coefficients = np.stack([known.coefficients for known in sums]).astype(np.float64)
         start = first_multipliers(
-            self.frame, self.slope[conjunctions[row], split], coefficients, split
+            self.frame,
+            self.slope[conjunctions[new], split],
+            coefficients[new, self.place[split]],
+            split,
         )
-        force = np.where(sides[row, at] < 0, start.below, start.above)
-        multipliers[row, at] = nearest_bytes(force * weights.sum(axis=1)[row])
+        force = np.where(sides[new, at] < 0, start.below, start.above)
+        multipliers[new, at] = nearest_bytes(force * weights.sum(axis=1)[new])
         return Pairs(conjunctions, weights, entries, sides, multipliers)
 
     def sum(self, climbed: Climbed, row: int, depth: int) -> Sum:
