@@ -24,7 +24,7 @@ IntArray = NDArray[np.int64]
 
 SLOPE_LEVELS = WEIGHT_LEVELS = 255
 SLOPE_RATE, SLOPE_DECAY = 0.15, 0.97
-RATE, DECAY = 0.8, 0.85
+RATE, DECAY = 0.8, 0.2
 WEIGHT_RATE = 2.0
 
 
@@ -135,7 +135,7 @@ def climb(
         if (best.value > enough).all():
             break
         miss = dual.operands[rows, pairs.entries] - frame.knot[pairs.entries]
-        beta = beta + RATE * DECAY**step * scale * adam.step(-pairs.sides * miss)
+        beta = beta + RATE / (1 + DECAY * step) * scale * adam.step(-pairs.sides * miss)
         beta = np.where(pairs.sides != 0, np.maximum(beta, 0.0), 0.0)
         if shares.free:
             weights = shares.step(query.query, dual)

@@ -30,6 +30,8 @@ FloatArray = NDArray[np.float64]
 
 SLOPE_STEPS = 60
 STEPS = 4
+LAST_STEPS = 400
+"""Steps for a set of which no neuron is left to be split: the last chance that it has."""
 BATCH_ELEMENTS = 1 << 19
 """Values of the widest layers that one pass holds."""
 MAX_PAIRS = 256
@@ -222,26 +224,36 @@ class PhaseSearch:
         return [found[i * (count - 1) : (i + 1) * (count - 1)] for i in range(len(sets))]
 
     def _evaluate(self, wanted: Sequence[tuple[OpenSet, int]], steps: int) -> list[_Found]:
-        """Sums against conjunctions, in batches; the points of weak bounds are tried."""
-        found, ground = list[_Found](), self.ground
-        for begin in range(0, len(wanted), ground.batch):
-            some = wanted[begin : begin + ground.batch]
-            pairs = ground.store.pairs(some)
-            with np.errstate(all="ignore"):
-                best = climb(
-                    ground.frame, ground.query, pairs, ground.slopes.slope, steps, self.slack
-                )
-            weak = ~(best.value > self.slack)
-            if steps and weak.any():
-                self._found = self._found or self.task.probe(best.x[weak], int(weak.sum()))
-            self.work += 2 * (steps + 1) * len(some)
-            slope = ground.slopes.slope[pairs.conjunction]
-            splits = choose_neurons(ground.frame, pairs, slope, best.coefficients, best.operands)
-            found += [
-                _Found(item, j, ground.store.sum(best, row, len(item.entries)), int(splits[row]))
-                for row, (item, j) in enumerate(some)
+        """Sums against conjunctions, in batches; sets without a neuron to split get more steps."""
+        size, found = self.ground.batch, list[_Found]()
+        for begin in range(0, len(wanted), size):
+            found += self._evaluate_batch(wanted[begin : begin + size], steps)
+        if 0 < steps < LAST_STEPS:
+            last = [i for i, f in enumerate(found) if f.split < 0 and not f.sum.value > self.slack]
+            again = [
+                (found[i].item.with_sum(wanted[i][1], found[i].sum), wanted[i][1]) for i in last
             ]
+            for i, better in zip(last, self._evaluate(again, LAST_STEPS), strict=True):
+                found[i] = better
         return found
+
+    def _evaluate_batch(self, some: Sequence[tuple[OpenSet, int]], steps: int) -> list[_Found]:
+        """One ascent; the points of weak bounds are tried."""
+        ground = self.ground
+        pairs, slopes = ground.store.pairs(some), ground.slopes.slope
+        with np.errstate(all="ignore"):
+            best = climb(ground.frame, ground.query, pairs, slopes, steps, self.slack)
+        self.work += 2 * (steps + 1) * len(some)
+        weak = ~(best.value > self.slack)
+        if steps and weak.any() and self._found is None:
+            self._found = self.task.probe(best.x[weak], int(weak.sum()))
+        splits = choose_neurons(
+            ground.frame, pairs, slopes[pairs.conjunction], best.coefficients, best.operands
+        )
+        return [
+            _Found(item, j, ground.store.sum(best, row, len(item.entries)), int(splits[row]))
+            for row, (item, j) in enumerate(some)
+        ]
 
     def _queue(self, found: _Found) -> None:
         item = found.item.with_sum(found.conjunction, found.sum)
