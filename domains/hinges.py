@@ -18,6 +18,7 @@ from absint.domains.linear import Rule
 from absint.domains.product import propagate
 from absint.domains.relaxation import Relaxation
 from absint.ir import OPS, Graph, PiecewiseLinear
+from absint.problem.contract import Contract
 
 FloatArray = NDArray[np.float64]
 
@@ -105,10 +106,16 @@ class Frame:
         return inside
 
 
-def frame(graph: Graph, lower: FloatArray, upper: FloatArray, arrays: Arrays) -> Frame:
+def frame(
+    graph: Graph,
+    lower: FloatArray,
+    upper: FloatArray,
+    arrays: Arrays,
+    contract: Contract | None = None,
+) -> Frame:
     """Bounds a graph that has hinges on the box [lower, upper], each (input_size,)."""
     box = (arrays.asarray(lower[None]), arrays.asarray(upper[None]))
-    known, own = propagate(graph, box, arrays), hinges(graph)
+    known, own = propagate(graph, box, arrays, contract), hinges(graph)
     below, above = (_flat([known.bounds[h.operand][end] for h in own], arrays) for end in (0, 1))
     lines = [_lines(known.rules[h.position], h, arrays) for h in own]
     slope, chord, offset = (np.concatenate(part) for part in zip(*lines, strict=True))

@@ -20,7 +20,7 @@ from absint.ir import Graph
 from absint.problem import Problem
 from absint.search.attack import Counterexample, Runtime
 from absint.search.bab import CellSearch
-from absint.search.options import Deadline, SearchOptions, Status
+from absint.search.options import BACKENDS, Deadline, SearchOptions, Status
 from absint.search.outlook import share
 from absint.search.phases.search import PhaseSearch, Task
 from absint.search.tree import Tree
@@ -50,13 +50,12 @@ class CellProof:
         )
         self.index, self.options, self.attack = index, options, self.boxes.attack
         self.phases: PhaseSearch | None = None
-        if hinges(graph):
+        if hinges(graph) and options.backend == BACKENDS[0]:
             box = (self.boxes.lower, self.boxes.upper)
-            self.phases = PhaseSearch(
-                Task(graph, box, self.boxes.query, arrays, self.boxes.try_points),
-                tree if phased and tree is not None else Tree(),
-                self.boxes.slack,
-            )
+            contract = problem.semantics.contract
+            task = Task(graph, box, self.boxes.query, arrays, self.boxes.try_points, contract)
+            own = tree if phased and tree is not None else Tree()
+            self.phases = PhaseSearch(task, own, self.boxes.slack)
         wide = int((self.boxes.upper > self.boxes.lower).sum())
         self._boxes_first = 0.0 if phased else BOXES_FIRST / max(1, wide)
 

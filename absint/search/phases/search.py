@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from absint.domains.arrays import Arrays
 from absint.domains.hinges import Frame, frame
 from absint.ir import Graph
+from absint.problem.contract import Contract
 from absint.proofs.stream import Rule
 from absint.search.attack import Counterexample
 from absint.search.outlook import outlook
@@ -52,6 +53,7 @@ class Task:
     query: CellQuery
     arrays: Arrays
     probe: Callable[[FloatArray, int], Counterexample | None]
+    contract: Contract | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Ground:
     def of(task: Task, slopes: bytes | None, enough: float) -> Ground:
         """Bounds the box; finds slopes for it, or takes those of a proof."""
         with np.errstate(all="ignore"):
-            found = frame(task.graph, *task.box, task.arrays)
+            found = frame(task.graph, *task.box, task.arrays, task.contract)
             if slopes is None:
                 chosen = choose_slopes(found, task.query, SLOPE_STEPS, enough)
             else:
