@@ -22,7 +22,8 @@ from absint.search.attack import Counterexample, Runtime
 from absint.search.bab import CellSearch
 from absint.search.options import BACKENDS, Deadline, SearchOptions, Status
 from absint.search.outlook import share
-from absint.search.phases.search import PhaseSearch, Task
+from absint.search.phases.ground import Task
+from absint.search.phases.search import PhaseSearch
 from absint.search.tree import Tree
 
 FloatArray = NDArray[np.float64]

@@ -17,6 +17,16 @@ IntArray = NDArray[np.int64]
 _OPEN = Step(Rule.OPEN)
 
 
+@dataclass(frozen=True)
+class OpenPlace:
+    """An open node below phases (node, entry, above the knot), oldest first, with the slopes that
+    hold there; None: the default ones."""
+
+    node: int
+    phases: tuple[tuple[int, int, bool], ...]
+    slopes: bytes | None
+
+
 @dataclass
 class Tree:
     """Nodes by number, the root 0; a split's parts are numbered from ``child`` on."""
@@ -61,23 +71,21 @@ class Tree:
         """Makes a node open; what was below it is no part of the tree any more."""
         self.rules[node], self.child[node] = _OPEN, -1
 
-    def open_phases(self) -> Iterator[tuple[int, tuple[tuple[int, int, bool], ...]]]:
-        """The open nodes of a proof by phases, each with its phases: node, entry, above the knot.
-
-        Oldest first.
-        """
-        stack: list[tuple[int, tuple[tuple[int, int, bool], ...]]] = [(0, ())]
+    def open_phases(self) -> Iterator[OpenPlace]:
+        """The open nodes of a proof by phases."""
+        stack = [OpenPlace(0, (), None)]
         while stack:
-            node, phases = stack.pop()
-            step, first = self.rules[node], self.child[node]
+            place = stack.pop()
+            step, first = self.rules[place.node], self.child[place.node]
             if step.rule is Rule.OPEN:
-                yield node, phases
+                yield place
             elif step.rule is Rule.SLOPES:
-                stack.append((first, phases))
+                stack.append(OpenPlace(first, place.phases, step.slopes))
             elif step.rule is Rule.PHASE:
                 position, entry = step.choices
                 for above in (True, False):
-                    stack.append((first + above, (*phases, (position, entry, above))))
+                    phases = (*place.phases, (position, entry, above))
+                    stack.append(OpenPlace(first + above, phases, place.slopes))
 
     def preorder(self) -> Iterator[int]:
         stack = [0]
@@ -99,11 +107,11 @@ class Tree:
         return writer.to_bytes()
 
     def by_phases(self) -> bool:
-        """Whether this is a proof by phases of the whole box, with slopes."""
+        """Whether this is a proof by phases of the whole box."""
         inner = [
             step.rule for step, first in zip(self.rules, self.child, strict=True) if first >= 0
         ]
-        return inner[:1] == [Rule.SLOPES] and set(inner[1:]) <= {Rule.PHASE}
+        return bool(inner) and set(inner) <= {Rule.PHASE, Rule.SLOPES}
 
     def without_open_phases(self) -> Tree:
         """This tree, but for divisions by phases that are not proved: what they divide is open."""

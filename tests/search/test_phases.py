@@ -24,15 +24,24 @@ from absint.proofs.format import Certificate
 from absint.proofs.stream import Arity, Rule, nearest_multiplier
 from absint.search.cell import CellProof
 from absint.search.options import SearchOptions
-from absint.search.phases.ascent import choose_slopes, climb, first_pairs, given_slopes
+from absint.search.phases.ascent import climb, default_slopes, first_pairs
 from absint.search.phases.branching import choose_neurons, first_multipliers
+from absint.search.phases.ground import Ground, Task
 from absint.search.phases.pairs import MULTIPLIERS, Pairs, nearest_bytes
-from absint.search.phases.search import PhaseSearch, Task
+from absint.search.phases.search import PhaseSearch
 from absint.search.query import CellQuery, cell_query
 from absint.search.tree import Tree
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 FLOAT64 = numpy_arrays()
+
+
+def pairs_of(found: Frame, entries: IntArray, sides: NDArray[np.int8]) -> Pairs:
+    """One set with its phases, (1, depth), and one conjunction of one row."""
+    none = np.zeros(entries.shape, dtype=np.int64)
+    chosen = default_slopes(found)[None]
+    return Pairs(np.zeros(1, dtype=np.int64), np.array([[255]]), chosen, entries, sides, none)
 
 
 def shallow(seed: int) -> tuple[Graph, Frame, CellQuery]:
@@ -66,25 +75,25 @@ def test_multipliers_come_near_to_a_linear_programme_and_never_pass_it(seed: int
         side = np.sign(row).astype(np.int8)
         entries = np.flatnonzero(found.unstable)[None]
         sides = side[entries]
-        pairs = Pairs(np.zeros(1, int), np.array([[255]]), entries, sides, 0 * entries)
-        climbed = climb(found, query, pairs, found.slope[None], 400, np.inf)
+        pairs = pairs_of(found, entries, sides)
+        climbed = climb(found, query, pairs, 400, np.inf)
         truth = least_output(graph, side)
-        plain = climb(found, query, pairs, found.slope[None], 0, np.inf).value[0]
+        plain = climb(found, query, pairs, 0, np.inf).value[0]
         assert plain <= climbed.value[0] <= truth + 1e-9
         assert climbed.value[0] >= truth - 0.25 * (1 + truth - plain)
 
 
 def test_phases_that_no_point_has_are_refuted() -> None:
-    """x <= 0 and x - 1/4 >= 0, whatever the output."""
+    """x <= 0 and x - 1/4 >= 0, whatever the output; the other sides have y = 1/4 at x = 1/4."""
     graph = network([np.ones((1, 2)), np.ones((2, 1))], [np.array([0.0, -0.25]), np.zeros(1)])
-    asked = problem(graph, box((-1, 1)), (least(0, -2),))
+    asked = problem(graph, box((-1, 1)), (least(0, 0.25),))
     query = cell_query(asked.cells[0], 1, 1)
     found = frame(graph, -np.ones(1), np.ones(1), FLOAT64)
     sides = np.array([[-1, 1]], dtype=np.int8)
-    pairs = Pairs(np.zeros(1, int), np.array([[255]]), np.array([[0, 1]]), sides, 0 * sides)
-    assert climb(found, query, pairs, found.slope[None], 400, 0.0).value[0] > 0
+    pairs = pairs_of(found, np.array([[0, 1]]), sides)
+    assert climb(found, query, pairs, 400, 0.0).value[0] > 0
     pairs = replace(pairs, sides=-sides)
-    assert climb(found, query, pairs, found.slope[None], 400, 0.0).value[0] < -2
+    assert climb(found, query, pairs, 400, 0.0).value[0] <= 1e-9
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -112,12 +121,14 @@ def test_chosen_slopes_are_no_worse_than_the_default_and_are_what_is_written(see
     graph, asked = hard(seed, inputs=6)
     query = cell_query(asked.cells[0], 6, 1)
     found = frame(graph, -np.ones(6), np.ones(6), FLOAT64)
-    plain = choose_slopes(found, query, 1, np.inf)
-    chosen = choose_slopes(found, query, 30, np.inf)
-    assert (chosen.best.value > plain.best.value).all()
-    read = given_slopes(found, query, chosen.to_bytes())
-    assert np.array_equal(read.best.value, chosen.best.value)
-    assert choose_slopes(found, query, 30, -np.inf).default
+    plain = first_pairs(query, default_slopes(found))
+    before = climb(found, query, plain, 0, np.inf)
+    after = climb(found, query, plain, 30, np.inf, steer=True)
+    assert (after.value > before.value).all()
+    read = np.frombuffer(after.slopes.tobytes(), dtype=np.uint8).reshape((1, -1))
+    again = climb(found, query, replace(plain, slopes=read), 0, np.inf)
+    assert np.array_equal(again.value, after.value)
+    assert np.array_equal(climb(found, query, plain, 30, -np.inf, steer=True).slopes, plain.slopes)
 
 
 def test_several_constraints_are_weighed() -> None:
@@ -129,9 +140,8 @@ def test_several_constraints_are_weighed() -> None:
         np.empty(0, dtype=np.int64),
     )
     found = frame(graph, np.zeros(1), np.ones(1), FLOAT64)
-    pairs = first_pairs(query)
-    pairs = replace(pairs, weights=np.array([[255, 10]]))
-    assert climb(found, query, pairs, found.slope[None], 40, 0.0).value[0] > 0
+    pairs = replace(first_pairs(query, default_slopes(found)), weights=np.array([[255, 10]]))
+    assert climb(found, query, pairs, 40, 0.0).value[0] > 0
 
 
 def test_neurons_that_are_stable_or_split_are_not_chosen() -> None:
@@ -142,7 +152,7 @@ def test_neurons_that_are_stable_or_split_are_not_chosen() -> None:
     for count in range(len(live) + 1):
         done = live[:count][None]
         ones = np.ones(done.shape, dtype=np.int8)
-        pairs = Pairs(np.zeros(1, int), np.array([[255]]), done, ones, 0 * done)
+        pairs = pairs_of(found, done, ones)
         (chosen,) = choose_neurons(found, pairs, found.slope[None], -one, 0 * one)
         assert chosen in live[count:] if count < len(live) else chosen == -1
 
@@ -228,6 +238,16 @@ def test_a_proof_goes_on_from_its_stream() -> None:
     assert (rest.open_leaves(), rest.closed_leaves()) == (half.open_leaves(), half.closed_leaves())
     work(rest)
     assert accepted(graph, asked, rest.tree)
+
+
+def test_slopes_are_chosen_again_further_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, asked = hard(1, 0.8, inputs=12)
+    honest = Ground.of
+    monkeypatch.setattr(Ground, "of", lambda *given: replace(honest(*given), steer_every=3))
+    search = work(phase_search(graph, asked))
+    rules = [step.rule for step in search.tree.rules]
+    assert rules.count(Rule.SLOPES) > 3
+    assert accepted(graph, asked, search.tree)
 
 
 class TestChoice:

@@ -7,8 +7,7 @@ numbers rounded as a certificate holds them; the best is kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +20,12 @@ from absint.search.query import CellQuery
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
 
-SLOPE_LEVELS = WEIGHT_LEVELS = 255
-SLOPE_RATE, SLOPE_DECAY = 0.15, 0.97
+LEVELS = 255
 RATE, DECAY = 0.8, 0.2
+SLOPE_RATE, SLOPE_DECAY = 0.15, 0.1
+"""Step k is of size RATE / (1 + DECAY k)."""
 WEIGHT_RATE = 2.0
 
 
@@ -52,11 +53,15 @@ class Adam:
 
 @dataclass
 class Climbed:
-    """The best values found, (batch,), the bytes that give them, and the bound there."""
+    """The best values found, (batch,), the bytes that give them, and the bound there.
+
+    ``slopes`` (batch, entries) of the free lines: 0 is the left piece's slope, 255 the right's.
+    """
 
     value: FloatArray
     weights: IntArray
     multipliers: IntArray
+    slopes: Bytes
     operands: FloatArray
     coefficients: FloatArray
     x: FloatArray
@@ -64,16 +69,14 @@ class Climbed:
     @staticmethod
     def of(dual: Dual, pairs: Pairs) -> Climbed:
         return Climbed(
-            dual.value, pairs.weights, pairs.multipliers, dual.operands, dual.coefficients, dual.x
+            dual.value,
+            pairs.weights,
+            pairs.multipliers,
+            pairs.slopes,
+            dual.operands,
+            dual.coefficients,
+            dual.x,
         )
-
-    @staticmethod
-    def join(parts: Sequence[Climbed]) -> Climbed:
-        names = Climbed.__dataclass_fields__
-        return Climbed(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
-
-    def take(self, which: IntArray | list[int]) -> Climbed:
-        return Climbed(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
 
     def improve(self, dual: Dual, pairs: Pairs) -> None:
         """Takes over what is better."""
@@ -115,36 +118,60 @@ class Shares:
         self.share = np.where(self.allowed, grown, 0.0)
         self.share = self.share / self.share.sum(axis=1, keepdims=True)
         top = self.share.max(axis=1, keepdims=True)
-        weights: IntArray = np.rint(self.share / top * WEIGHT_LEVELS).astype(np.int64)
+        weights: IntArray = np.rint(self.share / top * LEVELS).astype(np.int64)
         return weights
 
 
 def climb(
-    frame: Frame, query: CellQuery, pairs: Pairs, slope: FloatArray, steps: int, enough: float
+    frame: Frame, query: CellQuery, pairs: Pairs, steps: int, enough: float, steer: bool = False
 ) -> Climbed:
     """Better multipliers and weights for the pairs, until all values are ``enough``.
 
-    ``slope`` (conjunctions, entries) of the free lines.
+    With ``steer`` better slopes too.
     """
-    lines = Lines.of(frame, slope[pairs.conjunction], pairs.dense_sides(frame.size))
+    side = pairs.dense_sides(frame.size)
+    lines = Lines.of(frame, slopes(frame, pairs.slopes), side)
     dual, rows = pairs.bound(lines, query.query), np.arange(len(pairs))[:, None]
     best, shares = Climbed.of(dual, pairs), Shares.of(pairs, query)
-    beta = MULTIPLIERS[pairs.multipliers] / pairs.total()[:, None]
-    scale, adam, weights = _scale(frame, pairs, dual), Adam.like(beta), pairs.weights
+    beta, share = MULTIPLIERS[pairs.multipliers] / pairs.total()[:, None], pairs.slopes / LEVELS
+    scale, adam, adam_slopes = _scale(frame, pairs, dual), Adam.like(beta), Adam.like(share)
     for step in range(steps):
         if (best.value > enough).all():
             break
         miss = dual.operands[rows, pairs.entries] - frame.knot[pairs.entries]
         beta = beta + RATE / (1 + DECAY * step) * scale * adam.step(-pairs.sides * miss)
         beta = np.where(pairs.sides != 0, np.maximum(beta, 0.0), 0.0)
+        if steer:
+            move = adam_slopes.step(_by_slope(frame, dual, side))
+            share = np.clip(share + SLOPE_RATE / (1 + SLOPE_DECAY * step) * move, 0.0, 1.0)
+            pairs = replace(pairs, slopes=np.rint(share * LEVELS).astype(np.uint8))
+            lines = Lines.of(frame, slopes(frame, pairs.slopes), side)
         if shares.free:
-            weights = shares.step(query.query, dual)
-        total = np.maximum(1, weights.sum(axis=1, keepdims=True))
-        bytes_ = nearest_bytes(beta * total)
-        pairs = Pairs(pairs.conjunction, weights, pairs.entries, pairs.sides, bytes_)
+            pairs = replace(pairs, weights=shares.step(query.query, dual))
+        pairs = replace(pairs, multipliers=nearest_bytes(beta * pairs.total()[:, None]))
         dual = pairs.bound(lines, query.query)
         best.improve(dual, pairs)
     return best
+
+
+def slopes(frame: Frame, chosen: Bytes) -> FloatArray:
+    """The slopes that bytes stand for."""
+    found: FloatArray = frame.left + (frame.right - frame.left) * chosen / LEVELS
+    return found
+
+
+def default_slopes(frame: Frame) -> Bytes:
+    """The bytes of the slopes that are used where none are named, (entries,)."""
+    share = (frame.slope - frame.left) / (frame.right - frame.left)
+    chosen: Bytes = np.rint(np.clip(share, 0, 1) * LEVELS).astype(np.uint8)
+    return chosen
+
+
+def _by_slope(frame: Frame, dual: Dual, side: NDArray[np.int8]) -> FloatArray:
+    """The bound's derivatives by the free lines' slopes, as shares between the pieces' slopes."""
+    free = np.where(frame.convex, dual.coefficients > 0, dual.coefficients < 0)
+    turn = dual.coefficients * (dual.operands - frame.knot) * (frame.right - frame.left)
+    return np.where(free & frame.unstable & (side == 0), turn, 0.0)
 
 
 def _scale(frame: Frame, pairs: Pairs, dual: Dual) -> FloatArray:
@@ -156,75 +183,15 @@ def _scale(frame: Frame, pairs: Pairs, dual: Dual) -> FloatArray:
     return scale
 
 
-@dataclass(frozen=True)
-class Slopes:
-    """Slopes for each conjunction, and the bound of its row that they give without any phase.
+def first_pairs(query: CellQuery, chosen: Bytes) -> Pairs:
+    """The box itself with each conjunction, its rows weighted alike.
 
-    ``chosen`` (conjunctions, entries): bytes from 0, the left piece's slope, to 255, the right's;
-    ``slope``: what they stand for.
+    ``chosen`` (conjunctions, entries) or (entries,): the slopes.
     """
-
-    chosen: IntArray
-    slope: FloatArray
-    best: Climbed
-    default: bool = False
-    """Whether they are the ones that are used without any being named."""
-
-    def to_bytes(self) -> bytes:
-        return self.chosen.astype(np.uint8).tobytes()
-
-
-def slopes(frame: Frame, chosen: IntArray) -> FloatArray:
-    """The slopes that bytes stand for."""
-    found: FloatArray = frame.left + (frame.right - frame.left) * chosen / SLOPE_LEVELS
-    return found
-
-
-def choose_slopes(frame: Frame, query: CellQuery, steps: int, enough: float) -> Slopes:
-    """Good slopes for each conjunction on the whole box, by ascent from the default ones."""
-    pairs = first_pairs(query)
-    side = np.zeros((len(pairs), frame.size), dtype=np.int8)
-    steep = frame.right - frame.left
-    share = np.tile(np.clip((frame.slope - frame.left) / steep, 0, 1), (len(pairs), 1))
-    shares, adam = Shares.of(pairs, query), Adam.like(share)
-    best: Climbed | None = None
-    kept = np.zeros(share.shape, dtype=np.int64)
-    for step in range(steps):
-        chosen = np.rint(share * SLOPE_LEVELS).astype(np.int64)
-        dual = pairs.bound(Lines.of(frame, slopes(frame, chosen), side), query.query)
-        better = np.full(len(pairs), True) if best is None else dual.value > best.value
-        kept = np.where(better[:, None], chosen, kept)
-        if best is None:
-            best = Climbed.of(dual, pairs)
-        best.improve(dual, pairs)
-        if (best.value > enough).all():
-            break
-        free = np.where(frame.convex, dual.coefficients > 0, dual.coefficients < 0)
-        gradient = dual.coefficients * (dual.operands - frame.knot) * steep
-        move = adam.step(np.where(free & frame.unstable, gradient, 0.0))
-        share = np.clip(share + SLOPE_RATE * SLOPE_DECAY**step * move, 0.0, 1.0)
-        if shares.free:
-            weights = shares.step(query.query, dual)
-            pairs = Pairs(pairs.conjunction, weights, pairs.entries, pairs.sides, pairs.multipliers)
-    assert best is not None
-    return Slopes(kept, slopes(frame, kept), best, default=step == 0)
-
-
-def given_slopes(frame: Frame, query: CellQuery, given: bytes) -> Slopes:
-    """The slopes of a proof."""
-    chosen = np.frombuffer(given, dtype=np.uint8).astype(np.int64)
-    chosen = chosen.reshape((len(query.members), frame.size))
-    pairs, slope = first_pairs(query), slopes(frame, chosen)
-    side = np.zeros(chosen.shape, dtype=np.int8)
-    dual = pairs.bound(Lines.of(frame, slope, side), query.query)
-    return Slopes(chosen, slope, Climbed.of(dual, pairs))
-
-
-def first_pairs(query: CellQuery) -> Pairs:
-    """The box itself with each conjunction, its rows weighted alike."""
     count = len(query.members)
     weights = np.zeros((count, len(query.query.bound)), dtype=np.int64)
     for conjunction, members in enumerate(query.members):
-        weights[conjunction, members] = WEIGHT_LEVELS
+        weights[conjunction, members] = LEVELS
     none = np.zeros((count, 0), dtype=np.int64)
-    return Pairs(np.arange(count), weights, none, none.astype(np.int8), none)
+    slopes = np.broadcast_to(chosen, (count, chosen.shape[-1]))
+    return Pairs(np.arange(count), weights, slopes, none, none.astype(np.int8), none)

@@ -24,32 +24,24 @@ def nearest_bytes(values: FloatArray) -> IntArray:
     return found
 
 
-@dataclass
+@dataclass(frozen=True)
 class Pairs:
     """A batch of sets with a conjunction each.
 
-    ``conjunction`` (batch,); ``weights`` (batch, rows), 0 to 255, of the query's rows; ``entries``
-    and ``sides`` (batch, depth): the phases from the oldest, side 0 where a set has fewer;
-    ``multipliers`` (batch, depth) as bytes.
+    ``conjunction`` (batch,); ``weights`` (batch, rows), 0 to 255, of the query's rows; ``slopes``
+    (batch, entries) of the free lines, as bytes; ``entries`` and ``sides`` (batch, depth): the
+    phases from the oldest, side 0 where a set has fewer; ``multipliers`` (batch, depth) as bytes.
     """
 
     conjunction: IntArray
     weights: IntArray
+    slopes: NDArray[np.uint8]
     entries: IntArray
     sides: NDArray[np.int8]
     multipliers: IntArray
 
     def __len__(self) -> int:
         return len(self.conjunction)
-
-    def take(self, which: IntArray | list[int]) -> Pairs:
-        return Pairs(
-            self.conjunction[which],
-            self.weights[which],
-            self.entries[which],
-            self.sides[which],
-            self.multipliers[which],
-        )
 
     def total(self) -> FloatArray:
         """What a pair's multipliers are divided by: its weights' sum, (batch,)."""

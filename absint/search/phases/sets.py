@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.domains.hinges import Frame
-from absint.search.phases.ascent import Climbed
+from absint.search.phases.ascent import Climbed, slopes
 from absint.search.phases.branching import first_multipliers
 from absint.search.phases.pairs import Pairs, nearest_bytes
 
@@ -35,13 +35,15 @@ class Sum:
 class OpenSet:
     """A part of the box: node ``number`` of the proof tree.
 
-    ``entries`` and ``sides`` are its phases, oldest first; ``sums`` has one a conjunction, and
-    ``focus`` is the conjunction that is worked on, by splitting neuron ``split``.
+    ``entries`` and ``sides`` are its phases, oldest first; ``slopes`` (conjunctions, entries) are
+    those that hold there, as bytes; ``sums`` has one a conjunction, and ``focus`` is the
+    conjunction that is worked on, by splitting neuron ``split``.
     """
 
     number: int
     entries: tuple[int, ...]
     sides: tuple[int, ...]
+    slopes: NDArray[np.uint8]
     sums: tuple[Sum, ...]
     focus: int
     split: int = -1
@@ -55,6 +57,12 @@ class OpenSet:
         entries, sides = (*self.entries, self.split), (*self.sides, side)
         return replace(self, number=number, entries=entries, sides=sides)
 
+    def steered(self, number: int, chosen: NDArray[np.uint8]) -> OpenSet:
+        """As node ``number``, with other slopes (entries,) for the conjunction worked on."""
+        slopes = self.slopes.copy()
+        slopes[self.focus] = chosen
+        return replace(self, number=number, slopes=slopes)
+
     def with_sum(self, conjunction: int, found: Sum) -> OpenSet:
         sums = (*self.sums[:conjunction], found, *self.sums[conjunction + 1 :])
         return replace(self, sums=sums)
@@ -65,18 +73,17 @@ class Store:
     """Makes pairs of sets, and sums of what was found for pairs."""
 
     frame: Frame
-    slope: FloatArray
     live: IntArray
     """The unstable entries."""
     place: IntArray
     """The place of each entry among them; -1 where it is stable."""
 
     @staticmethod
-    def of(frame: Frame, slope: FloatArray) -> Store:
+    def of(frame: Frame) -> Store:
         live = np.flatnonzero(frame.unstable)
         place = np.full(frame.size, -1)
         place[live] = np.arange(len(live))
-        return Store(frame, slope, live, place)
+        return Store(frame, live, place)
 
     def pairs(self, wanted: Sequence[tuple[OpenSet, int]]) -> Pairs:
         """Sets with a conjunction each. Phases that a sum was found without start with multipliers
@@ -94,18 +101,19 @@ class Store:
         sums = [item.sums[conjunction] for item, conjunction in wanted]
         conjunctions = np.array([conjunction for _, conjunction in wanted])
         weights = np.stack([known.weights for known in sums])
+        chosen = np.stack([item.slopes[conjunction] for item, conjunction in wanted])
         new, at = np.nonzero(fresh)
         split = entries[new, at]
         coefficients = np.stack([known.coefficients for known in sums]).astype(np.float64)
         start = first_multipliers(
             self.frame,
-            self.slope[conjunctions[new], split],
+            slopes(self.frame, chosen)[new, split],
             coefficients[new, self.place[split]],
             split,
         )
         force = np.where(sides[new, at] < 0, start.below, start.above)
         multipliers[new, at] = nearest_bytes(force * weights.sum(axis=1)[new])
-        return Pairs(conjunctions, weights, entries, sides, multipliers)
+        return Pairs(conjunctions, weights, chosen, entries, sides, multipliers)
 
     def sum(self, climbed: Climbed, row: int, depth: int) -> Sum:
         """What was found for one pair, of a set with ``depth`` phases."""
