@@ -25,7 +25,7 @@ ROOT_STEPS = 60
 STEER_EVERY = 8
 """Levels of splits between two choices of slopes, at least: slopes that suit the whole box suit its
 parts less and less."""
-SLOPE_BYTES = 64
+SLOPE_BYTES = 8
 """Bytes of slopes for each set below them, at most, where they are chosen again."""
 BATCH_ELEMENTS = 1 << 19
 """Values of the widest layer that one pass holds."""
@@ -101,7 +101,7 @@ class Ground:
 
     def root_sums(self) -> tuple[Sum, ...]:
         """One a conjunction, on the whole box."""
-        return tuple(self.store.sum(self.root, row, 0) for row in range(len(self.root.value)))
+        return tuple(self.store.sums(self.root, [0] * len(self.root.value)))
 
     def sums(
         self,
@@ -124,14 +124,9 @@ class Ground:
             best = climb(self.frame, self.query, pairs, steps, enough, steer)
         lines = slopes(self.frame, best.slopes)
         splits = choose_neurons(self.frame, pairs, lines, best.coefficients, best.operands)
+        sums = self.store.sums(best, [len(item.entries) for item, _ in some])
+        chosen = splits.tolist()
         return [
-            Found(
-                item,
-                conjunction,
-                self.store.sum(best, row, len(item.entries)),
-                best.slopes[row],
-                int(splits[row]),
-                best.x[row],
-            )
+            Found(item, conjunction, sums[row], best.slopes[row], chosen[row], best.x[row])
             for row, (item, conjunction) in enumerate(some)
         ]

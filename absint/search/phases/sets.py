@@ -115,11 +115,16 @@ class Store:
         multipliers[new, at] = nearest_bytes(force * weights.sum(axis=1)[new])
         return Pairs(conjunctions, weights, chosen, entries, sides, multipliers)
 
-    def sum(self, climbed: Climbed, row: int, depth: int) -> Sum:
-        """What was found for one pair, of a set with ``depth`` phases."""
-        return Sum(
-            float(climbed.value[row]),
-            climbed.weights[row],
-            tuple(climbed.multipliers[row, :depth].tolist()),
-            climbed.coefficients[row, self.live].astype(np.float32),
-        )
+    def sums(self, climbed: Climbed, depths: Sequence[int]) -> list[Sum]:
+        """What was found for pairs of sets that have so many phases."""
+        coefficients = climbed.coefficients[:, self.live].astype(np.float32)
+        values, multipliers = climbed.value.tolist(), climbed.multipliers.tolist()
+        return [
+            Sum(
+                values[row],
+                climbed.weights[row],
+                tuple(multipliers[row][:depth]),
+                coefficients[row],
+            )
+            for row, depth in enumerate(depths)
+        ]
