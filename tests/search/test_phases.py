@@ -24,9 +24,10 @@ from absint.proofs.format import Certificate
 from absint.proofs.stream import Arity, Rule, nearest_multiplier
 from absint.search.cell import CellProof
 from absint.search.options import SearchOptions
+from absint.search.phases import search as module
 from absint.search.phases.ascent import climb, default_slopes, first_pairs
 from absint.search.phases.branching import choose_neurons, first_multipliers
-from absint.search.phases.ground import Ground, Task
+from absint.search.phases.ground import Task
 from absint.search.phases.pairs import MULTIPLIERS, Pairs, nearest_bytes
 from absint.search.phases.search import PhaseSearch
 from absint.search.query import CellQuery, cell_query
@@ -242,8 +243,7 @@ def test_a_proof_goes_on_from_its_stream() -> None:
 
 def test_slopes_are_chosen_again_further_down(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, asked = hard(1, 0.8, inputs=12)
-    honest = Ground.of
-    monkeypatch.setattr(Ground, "of", lambda *given: replace(honest(*given), steer_every=3))
+    monkeypatch.setattr(module, "STEER_EVERY", 3)
     search = work(phase_search(graph, asked))
     rules = [step.rule for step in search.tree.rules]
     assert rules.count(Rule.SLOPES) > 3

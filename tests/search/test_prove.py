@@ -260,7 +260,7 @@ class TestLimits:
         assert told[-1].open == 0
         assert told[-1].nodes == result.effort.nodes
         for status in told:
-            assert status.closed + status.open == (status.nodes + 1) // 2
+            assert 0 < status.closed + status.open <= (status.nodes + 1) // 2
 
 
 class TestResuming:

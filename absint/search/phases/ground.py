@@ -22,11 +22,8 @@ from absint.search.query import CellQuery
 FloatArray = NDArray[np.float64]
 
 ROOT_STEPS = 60
-STEER_EVERY = 8
-"""Levels of splits between two choices of slopes, at least: slopes that suit the whole box suit its
-parts less and less."""
 SLOPE_BYTES = 8
-"""Bytes of slopes for each set below them, at most, where they are chosen again."""
+"""Bytes of slopes for each set below them, about, where they are chosen again."""
 BATCH_ELEMENTS = 1 << 19
 """Values of the widest layer that one pass holds."""
 MAX_PAIRS = 256
@@ -63,7 +60,8 @@ class Found:
 @dataclass(frozen=True)
 class Ground:
     """The box's bounds; ``default`` (entries,) are the slopes where none are named, and ``root``
-    what good ones give for each conjunction."""
+    what good ones give for each conjunction; ``slope_levels``: the levels of splits from which on
+    other slopes are worth their bytes."""
 
     frame: Frame
     query: CellQuery
@@ -71,7 +69,7 @@ class Ground:
     default: NDArray[np.uint8]
     root: Climbed
     batch: int
-    steer_every: int
+    slope_levels: float
 
     @staticmethod
     def of(task: Task, enough: float) -> Ground:
@@ -83,9 +81,8 @@ class Ground:
             root = climb(found, task.query, pairs, ROOT_STEPS, enough, steer=True)
         widest = max(node.size for node in task.graph.nodes)
         batch = max(8, min(MAX_PAIRS, BATCH_ELEMENTS // widest))
-        levels = math.ceil(math.log2(len(pairs) * found.size / SLOPE_BYTES))
-        every = max(STEER_EVERY, levels)
-        return Ground(found, task.query, Store.of(found), default, root, batch, every)
+        levels = math.log2(len(pairs) * found.size / SLOPE_BYTES)
+        return Ground(found, task.query, Store.of(found), default, root, batch, levels)
 
     def neuron(self, entry: int) -> tuple[int, int]:
         """The node and the place in it of an entry of the flat vector."""

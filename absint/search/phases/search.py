@@ -21,7 +21,9 @@ from absint.search.phases.sets import OpenSet
 from absint.search.tree import Tree
 
 STEPS = 4
-STEER_STEPS = 8
+STEER_STEPS = STEER_EVERY = 8
+"""Levels of splits between two choices of slopes: those that suit the whole box suit its parts less
+and less."""
 LAST_STEPS = 400
 """Steps for a set of which no neuron is left to be split: the last chance that it has."""
 OUTLOOK_SAMPLE = 1024
@@ -99,14 +101,21 @@ class PhaseSearch:
             return self._settle(self._begun())
         count = min(len(self.heap), max(1, self.ground.batch // 2))
         taken = [heapq.heappop(self.heap)[2] for _ in range(count)]
-        every = self.ground.steer_every
-        due = [item for item in taken if item.entries and len(item.entries) % every == 0]
-        ready = [item for item in taken if not item.entries or len(item.entries) % every]
+        due = [self._due(item) for item in taken]
+        ready = [item for item, now in zip(taken, due, strict=True) if not now]
         parts = list[OpenSet]()
-        for item in ready + self._steer(due):
+        for item in ready + self._steer([i for i, now in zip(taken, due, strict=True) if now]):
             first = self.tree.phase(item.number, *self.ground.neuron(item.split))
             parts += [item.part(first, -1), item.part(first + 1, 1)]
         return self._settle(parts)
+
+    def _due(self, item: OpenSet) -> bool:
+        """Whether to choose slopes again: where many sets are likely to lie below."""
+        depth = len(item.entries)
+        if not depth or depth % STEER_EVERY:
+            return False
+        gain = (item.score - self.root) / depth
+        return gain <= 0 or -item.score / gain >= self.ground.slope_levels
 
     def _begun(self) -> list[OpenSet]:
         """The sets that wait, with what is known of the whole box."""
