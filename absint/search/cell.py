@@ -2,7 +2,7 @@
 
 Either search has a proof tree of its own; the first that leaves nothing open is the proof. Work is
 counted in rows pushed through the network, not in seconds, so that a search is repeatable
-(docs/decisions/0009-phases.md).
+(docs/decisions/0011-splitting-neurons.md).
 """
 
 from __future__ import annotations

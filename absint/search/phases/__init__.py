@@ -1,1 +1,1 @@
-"""Branch and bound that splits neurons at their knots (docs/decisions/0009-phases.md)."""
+"""Branch and bound that splits neurons (docs/decisions/0011-splitting-neurons.md)."""
