@@ -31,6 +31,18 @@ def float_rows(cell: Cell, graph: Graph) -> tuple[Rows, NDArray[np.bool_]]:
     return Rows(*inputs, *outputs, bound), np.array([item.strict for item in flat])
 
 
+def output_row(item: LinearConstraint, size: int) -> Rows:
+    """A constraint on ``size`` outputs alone."""
+    none, bound = np.zeros((1, 1, 0)), np.array([[above(item.bound)]])
+    return Rows(none, none, *_matrix([item], "outputs", size), bound)
+
+
+def fails(least: FloatArray, item: LinearConstraint) -> NDArray[np.bool_]:
+    """Whether a constraint fails everywhere, by lower bounds of its row."""
+    refuted: NDArray[np.bool_] = least >= 0 if item.strict else least > 0
+    return refuted
+
+
 def _matrix(rows: list[LinearConstraint], side: str, size: int) -> tuple[FloatArray, FloatArray]:
     centre, off = np.zeros((1, len(rows), size)), np.zeros((1, len(rows), size))
     for row, item in enumerate(rows):

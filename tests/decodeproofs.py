@@ -71,8 +71,7 @@ class Proof:
 
 
 def parse(data: bytes, problem: DecodeProblem, slots: int) -> Proof:
-    readers, writers = (len(problem.machines_of(text)) for text in ("prompt", "output"))
-    reader = Reader(data, len(problem.vocabulary), readers, writers, slots + problem.steps)
+    reader = Reader(data, problem, slots)
     steps = reader.steps()
 
     def tree() -> Tree:

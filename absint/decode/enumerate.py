@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from absint.decode.greedy import Decoder
+from absint.decode.greedy import Decoder, Transcript
 from absint.decode.tree import Branch, Shared
 from absint.ir.affine import IntArray
 from absint.problem.decode import DecodeProblem, until_stop
@@ -104,19 +104,22 @@ class Enumeration:
         sets = (list(members(mask)) for mask in branch.state.sets)
         prompts = np.array(list(itertools.product(*sets)), dtype=np.int64)
         written = self.decoder.decode(prompts)
-        bad = self._catastrophic(prompts, written.tokens)
+        bad = self._catastrophic(prompts, written)
         close = np.nan_to_num(written.margins, nan=np.inf).min(axis=1) < CLOSE
+        close |= (np.abs(written.values) < CLOSE).any(axis=1)
         left = bad.copy()
         if close.any():
             left[close] = ~self.bounds.runs.harmless_texts(self.rules.cell, prompts[close])
         return prompts[left], prompts[bad & left]
 
-    def _catastrophic(self, prompts: IntArray, written: IntArray) -> np.ndarray:
+    def _catastrophic(self, prompts: IntArray, written: Transcript) -> np.ndarray:
         problem: DecodeProblem = self.rules.problem
         return np.array(
             [
-                problem.violates(self.rules.cell, prompt, until_stop(text))
-                for prompt, text in zip(prompts.tolist(), written.tolist(), strict=True)
+                problem.violates(self.rules.cell, prompt, until_stop(text), found)
+                for prompt, text, found in zip(
+                    prompts.tolist(), written.tokens.tolist(), written.found.tolist(), strict=True
+                )
             ],
             dtype=np.bool_,
         )

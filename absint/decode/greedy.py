@@ -31,6 +31,11 @@ class Transcript:
     margins: NDArray[np.float64]
     """(prompts, steps): by how much the emitted token's logit exceeds the next best allowed one;
     infinite where no other is allowed, NaN after a stop token."""
+    values: NDArray[np.float64]
+    """(prompts, probes): the left side of each probe's constraint minus its bound; NaN where the
+    text ends before."""
+    found: NDArray[np.bool_]
+    """(prompts, probes): whether each probe holds."""
 
 
 def decode(
@@ -78,10 +83,12 @@ class Decoder:
             raise InputError(f"a prompt holds a token outside the vocabulary of {size}")
         shape = (len(prompts), self._problem.steps)
         tokens, margins = np.full(shape, -1, dtype=np.int64), np.full(shape, math.nan)
+        values = np.full((len(prompts), len(self._problem.probes)), math.nan)
         for start in range(0, len(prompts), CHUNK):
             part = slice(start, start + CHUNK)
-            self._decode(prompts[part], tokens[part], margins[part])
-        return Transcript(tokens, margins)
+            self._decode(prompts[part], tokens[part], margins[part], values[part])
+        strict = np.array([probe.row.strict for probe in self._problem.probes], dtype=np.bool_)
+        return Transcript(tokens, margins, values, (values < 0) | (~strict & (values == 0)))
 
     def emits(self, texts: IntArray) -> IntArray:
         """The next token, (texts,), after each text (prompt and some emitted tokens)."""
@@ -91,13 +98,37 @@ class Decoder:
             found.append(self._choose(logits, sorted(self._problem.emitted(step)))[0])
         return np.concatenate(found)
 
-    def _decode(self, prompts: IntArray, tokens: IntArray, margins: NDArray[np.float64]) -> None:
-        """Fills ``tokens`` and ``margins`` in, row by row of ``prompts``."""
+    def probed(self, texts: IntArray, probe: int) -> NDArray[np.float64]:
+        """(texts,): as in ``Transcript.values``, for a probe of the texts' next step."""
+        step, found = texts.shape[1] - self.slots, []
+        for start in range(0, len(texts), CHUNK):
+            logits = Run(self._program, texts[start : start + CHUNK]).alone(step)
+            found.append(self._value(probe, logits))
+        return np.concatenate(found)
+
+    def _value(self, probe: int, logits: Array) -> NDArray[np.float64]:
+        row, numbers = self._problem.probes[probe].row, _numpy(logits).astype(np.float64)
+        total = np.full(len(numbers), -float(row.bound))
+        for token, coefficient in row.outputs:
+            total += float(coefficient) * numbers[:, token]
+        return total
+
+    def _decode(
+        self,
+        prompts: IntArray,
+        tokens: IntArray,
+        margins: NDArray[np.float64],
+        values: NDArray[np.float64],
+    ) -> None:
+        """Fills ``tokens``, ``margins`` and ``values`` in, row by row of ``prompts``."""
         run = Run(self._program, prompts)
         running = np.ones(len(prompts), dtype=bool)
         stop = sorted(self._problem.stop)
         for t in range(self._problem.steps):
-            chosen, margin = self._choose(run.logits(t), sorted(self._problem.emitted(t)))
+            logits = run.logits(t)
+            for probe in self._problem.probes_at(t):
+                values[running, probe] = self._value(probe, logits)[running]
+            chosen, margin = self._choose(logits, sorted(self._problem.emitted(t)))
             tokens[running, t], margins[running, t] = chosen[running], margin[running]
             running &= ~np.isin(chosen, stop)
             if not running.any():

@@ -138,7 +138,7 @@ class _Proof:
                 return False
             if self._attack(cell.open, cell):
                 return True
-            if cell.open.count <= SMALL:
+            if cell.open.count <= SMALL and not self.problem.probes:
                 Remainder(search, cell.open.united()).close()
                 self._keep(cell, search.root, search.shared)
             if not cell.open or deadline.left() <= 0:
@@ -203,9 +203,9 @@ class _Proof:
         chosen = sample(prompts, ATTACKS, self.random)
         if not len(chosen):
             return False
-        written = cell.decoder.decode(chosen).tokens
-        pairs = zip(chosen.tolist(), written.tolist(), strict=True)
-        bad = [self.problem.catastrophic(prompt, until_stop(text)) for prompt, text in pairs]
+        written = cell.decoder.decode(chosen)
+        each = zip(chosen.tolist(), written.tokens.tolist(), written.found.tolist(), strict=True)
+        bad = [self.problem.catastrophic(p, until_stop(text), found) for p, text, found in each]
         return self._confirm(chosen[np.array(bad, dtype=np.bool_)])
 
     def _confirm(self, suspects: IntArray) -> bool:
@@ -215,9 +215,10 @@ class _Proof:
         if self.found is not None or not len(suspects):
             return self._over
         real = self.runtime(suspects.shape[1])(suspects)
-        for prompt, text, margins in zip(suspects, real.tokens, real.margins, strict=True):
+        each = zip(suspects, real.tokens, real.margins, real.found.tolist(), strict=True)
+        for prompt, text, margins, found in each:
             output = until_stop(text.tolist())
-            if self.problem.catastrophic(prompt.tolist(), output):
+            if self.problem.catastrophic(prompt.tolist(), output, found):
                 self.found = DecodeCounterexample(
                     tuple(prompt.tolist()), output, tuple(margins.tolist()[: len(output)])
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
@@ -37,20 +38,20 @@ class TokenRunner:
         """Decodes prompts (count, slots). Raises InputError where the runtime fails."""
         shape = (len(prompts), self.problem.steps)
         tokens, margins = np.full(shape, -1, dtype=np.int64), np.full(shape, math.nan)
+        values = np.full((len(prompts), len(self.problem.probes)), math.nan)
+        found = np.zeros(values.shape, dtype=np.bool_)
         for row, prompt in enumerate(prompts.tolist()):
             text = list(prompt)
             for step in range(self.problem.steps):
-                token, margins[row, step] = self._next(text, step)
+                logits = self.logits(text)
+                for probe in self.problem.probes_at(step):
+                    values[row, probe], found[row, probe] = probed(self.problem, probe, logits)
+                token, margins[row, step] = greedy(logits, sorted(self.problem.emitted(step)))
                 tokens[row, step] = token
                 text.append(token)
                 if token in self.problem.stop:
                     break
-        return Transcript(tokens, margins)
-
-    def _next(self, text: Sequence[int], step: int) -> tuple[int, float]:
-        """The token emitted after ``text``, and its margin."""
-        allowed = sorted(self.problem.emitted(step))
-        return greedy(self.logits(text), allowed)
+        return Transcript(tokens, margins, values, found)
 
     def logits(self, text: Sequence[int]) -> FloatArray:
         """The logits (vocabulary,) of the token after ``text``. Raises InputError."""
@@ -68,6 +69,18 @@ class TokenRunner:
         rows = flat[start : start + port.size].reshape(-1, self.caller.vocabulary)
         found: FloatArray = rows[self.caller.row(len(text))]
         return found
+
+
+def probed(problem: DecodeProblem, probe: int, logits: FloatArray) -> tuple[float, bool]:
+    """The left side of a probe's constraint minus its bound, and whether it holds: exactly.
+
+    It never holds for a logit that is not finite.
+    """
+    row = problem.probes[probe].row
+    if not all(math.isfinite(logits[token]) for token, _ in row.outputs):
+        return math.nan, False
+    exact = [Fraction(float(y)) if math.isfinite(y) else Fraction() for y in logits]
+    return float(row.value((), exact)), row.holds((), exact)
 
 
 def greedy(logits: FloatArray, allowed: Sequence[int]) -> tuple[int, float]:

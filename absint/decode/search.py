@@ -18,10 +18,12 @@ from itertools import groupby
 
 import numpy as np
 
+from absint.decode.gauge import Gauge
 from absint.decode.greedy import Decoder
 from absint.decode.outcomes import Outcomes
 from absint.decode.split import Cut, Splitter
 from absint.decode.tree import Branch, Shared
+from absint.problem.outlook import NO, YES
 from absint.problem.promptset import members
 from absint.proofs.decode.check import StepBounds
 from absint.proofs.decode.state import Rules, State
@@ -64,6 +66,7 @@ class CellSearch:
         self._random = random.Random(self.seed)
         self._outcomes = Outcomes(self.rules)
         self._splitter = Splitter(self.rules, self.bounds, self._outcomes)
+        self._gauge = Gauge(self.rules, self.bounds)
 
     def run(self) -> None:
         """Builds the proof; what the deadline cuts off stays open."""
@@ -89,8 +92,10 @@ class CellSearch:
             while waiting and len(batch) < FRONT:
                 settled = self._settle(waiting.pop(), waiting)
                 batch += [settled] if settled else []
-            if batch:
-                allowance += self._emit(batch, waiting, following, allowance > 0)
+            ready = self._probe(batch, waiting, allowance > 0)
+            if ready:
+                allowance += self._emit(ready, waiting, following, allowance > 0)
+            allowance -= 2 * (len(batch) - len(ready))
 
     def _settle(self, branch: Branch, waiting: Queue) -> Branch | None:
         """Applies the rules that need no bounds; None where they decide the branch."""
@@ -127,6 +132,35 @@ class CellSearch:
         step = Step(Rule.SPLIT, slot=cut.slot, parts=tuple(cut.parts))
         states = self.rules.split(branch.state, cut.slot, cut.parts)
         return branch.close(step, states, cut.deeper)
+
+    def _probe(self, batch: list[Branch], waiting: Queue, more: bool) -> list[Branch]:
+        """Answers what probes ask of the batch, or splits where they have no one answer.
+
+        The states of which nothing more is to be asked.
+        """
+        ready = []
+        for branch, answers in zip(batch, self._gauge.answers(batch), strict=True):
+            state, asked = branch.state, self.rules.asks(branch.state)
+            if answers:
+                for probe, says in answers:
+                    state = self.rules.probe(state, probe, says)
+                    (branch,) = branch.close(Step(Rule.PROBE, probe=probe, says=says), [state])
+                waiting.add([branch], urgent=True)
+                continue
+            matter = [probe for probe in asked if self._gauge.matters(state, probe)]
+            cut = None
+            if matter and more and branch.depth < self.effort.depth:
+                cut = self._splitter.probed(branch, matter[0], self._drift(state, matter[0]))
+            if cut is None:
+                ready.append(branch)
+            else:
+                waiting.add(self._divide(branch, cut))
+        return ready
+
+    def _drift(self, state: State, probe: int) -> int:
+        """What a probe says of most of a few samples."""
+        values = self.decoder.probed(np.array(self._sample(state), dtype=np.int64), probe)
+        return YES if float(np.median(values)) <= 0 else NO
 
     def _emit(
         self,
@@ -175,7 +209,8 @@ class CellSearch:
             if self._settle(child, waiting) is not None:
                 waiting.add([child])
             return
-        key = (state.read, state.prompt, state.output, state.sets[-1])
+        state = self._gauge.lasting(state)
+        key = (state.read, state.prompt, state.output, state.sets[-1], state.found)
         child.lead_to(following.setdefault(key, Shared(state)))
 
     def _winners(self, states: Sequence[State]) -> list[list[int]]:

@@ -110,6 +110,22 @@ class Splitter:
             self._hints[step] = slot
         return Cut(slot, self._parts(state, slot))
 
+    def probed(self, branch: Branch, probe: int, says: int) -> Cut | None:
+        """A cut of a state of which a probe, most of the time, says ``says``; by trial.
+
+        First by what the prompt's machines will say, where they tell prompts apart.
+        """
+        state = branch.state
+        if (outcome := self.outcomes.cut(state)) is not None:
+            return Cut(*outcome, deeper=False)
+        wide = [slot for slot, mask in enumerate(state.sets) if mask & (mask - 1)]
+        if not wide:
+            return None
+        pinned = [_pinned(state, slot) for slot in wide]
+        least = self.bounds.probed(pinned, probe, says)
+        slot = wide[int(np.argmax(least))]
+        return Cut(slot, self._parts(state, slot))
+
     def _likely(self, step: int, read: int) -> int:
         """What helped at this step, or the slot after what helped at the one before."""
         return self._hints.get(step, self._hints.get(step - 1, read - 1) + 1)

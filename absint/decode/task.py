@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from absint.decode.prove import prove_decode
+from absint.decode.prove import Runner, prove_decode
 from absint.decode.result import DecodeResult
 from absint.decode.runner import TokenRunner
 from absint.decode.steps import Caller, decode_graphs
@@ -57,6 +57,14 @@ class DecodeTask:
         """The same with the runtime's default optimisations."""
         return replace(self.runner, optimised=True, _sessions={})
 
+    def runner_of(self, problem: DecodeProblem) -> TokenRunner:
+        """The same for the probes of one property; sessions are common to all."""
+        return replace(self.runner, problem=problem)
+
+    def optimised_of(self, problem: DecodeProblem) -> TokenRunner:
+        """``runner_of`` with the runtime's default optimisations."""
+        return replace(self.optimised, problem=problem)
+
     def only(self, problem: DecodeProblem) -> DecodeTask:
         """The task of one property."""
         return replace(self, spec=replace(self.spec, problems=(problem,)))
@@ -90,8 +98,12 @@ def verify_each(task: DecodeTask, options: SearchOptions) -> Iterator[DecodeResu
     binding = Binding(task.network.digest, task.spec.digest)
     for problem in task.spec.problems:
         yield prove_decode(
-            task.graphs_of(problem), problem, binding, lambda _: task.runner, options
+            task.graphs_of(problem), problem, binding, _runtime(task, problem), options
         )
+
+
+def _runtime(task: DecodeTask, problem: DecodeProblem) -> Callable[[int], Runner]:
+    return lambda _: task.runner_of(problem)
 
 
 def check(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from absint.proofs.decode.state import State
 from absint.proofs.decode.stream import Rule, Step, Writer
@@ -46,9 +46,8 @@ class Shared:
 
     def join(self, state: State) -> None:
         """Widens the state's sets to hold ``state``, which agrees with it in all else."""
-        mine, before = self.state.sets, self.state
-        sets = tuple(a | b for a, b in zip(mine, state.sets, strict=True))
-        self.state = State(sets, before.read, before.prompt, before.output, before.ended)
+        sets = tuple(a | b for a, b in zip(self.state.sets, state.sets, strict=True))
+        self.state = replace(self.state, sets=sets)
 
 
 def to_bytes(root: Branch, shared: Sequence[Shared], vocabulary: int) -> bytes:

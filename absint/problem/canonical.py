@@ -107,15 +107,16 @@ def _problem(problem: Problem) -> dict[str, Any]:
             {
                 "lower": [str(v) for v in cell.box.lower],
                 "upper": [str(v) for v in cell.box.upper],
-                "constraints": [_constraint(c) for c in cell.constraints],
-                "catastrophe": [[_constraint(c) for c in row] for row in cell.catastrophe],
+                "constraints": [row_to_json(c) for c in cell.constraints],
+                "catastrophe": [[row_to_json(c) for c in row] for row in cell.catastrophe],
             }
             for cell in problem.cells
         ],
     }
 
 
-def _constraint(row: LinearConstraint) -> list[Any]:
+def row_to_json(row: LinearConstraint) -> list[Any]:
+    """Terms of inputs, terms of outputs, bound, whether strict. Raises ValueError: many digits."""
     return [_terms(row.inputs), _terms(row.outputs), str(row.bound), row.strict]
 
 
@@ -134,15 +135,16 @@ def _read(data: dict[str, Any]) -> Problem:
                 tuple(_number(v) for v in cell["lower"]),
                 tuple(_number(v) for v in cell["upper"]),
             ),
-            tuple(tuple(_read_constraint(c) for c in row) for row in cell["catastrophe"]),
-            tuple(_read_constraint(c) for c in cell["constraints"]),
+            tuple(tuple(read_row(c) for c in row) for row in cell["catastrophe"]),
+            tuple(read_row(c) for c in cell["constraints"]),
         )
         for cell in data["cells"]
     )
     return Problem(data["name"], data["input_size"], data["output_size"], cells, semantics)
 
 
-def _read_constraint(row: list[Any]) -> LinearConstraint:
+def read_row(row: list[Any]) -> LinearConstraint:
+    """What ``row_to_json`` wrote. Raises ValueError and TypeError."""
     inputs, outputs, bound, strict = row
     return LinearConstraint(_read_terms(inputs), _read_terms(outputs), _number(bound), bool(strict))
 

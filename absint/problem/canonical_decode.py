@@ -2,7 +2,8 @@
 
 A set of tokens is a flat list of ranges, both ends included: ``[0, 4, 7, 7]``. Sets that a problem
 uses often are written once, under ``sets``, and meant by their number. A machine's table has one
-column for each class of tokens that no state tells apart.
+column for each class of tokens that no state tells apart. ``probes`` are there where the problem
+has any.
 """
 
 from __future__ import annotations
@@ -13,7 +14,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from absint.problem.canonical import read_back, read_semantics, write_semantics
+from absint.problem.canonical import (
+    read_back,
+    read_row,
+    read_semantics,
+    row_to_json,
+    write_semantics,
+)
 from absint.problem.decode import (
     All,
     Atom,
@@ -21,6 +28,8 @@ from absint.problem.decode import (
     Formula,
     Machine,
     Not,
+    Probe,
+    Probed,
     PromptCell,
     Some,
     Tokens,
@@ -32,9 +41,9 @@ Sets = dict[Tokens, int]
 
 
 def decode_to_json(problem: DecodeProblem) -> bytes:
-    """Canonical bytes: sorted keys, no spaces."""
+    """Canonical bytes: sorted keys, no spaces. Raises ProblemError for a number of many digits."""
     sets: Sets = {}
-    data = {
+    data: dict[str, Any] = {
         "kind": "decode",
         "name": problem.name,
         "vocabulary": list(problem.vocabulary),
@@ -55,6 +64,11 @@ def decode_to_json(problem: DecodeProblem) -> bytes:
     }
     if problem.state_names:
         data["state_names"] = [list(names) for names in problem.state_names]
+    if problem.probes:
+        try:
+            data["probes"] = [[probe.step, row_to_json(probe.row)] for probe in problem.probes]
+        except ValueError as error:  # Python's limit on the digits of an integer
+            raise ProblemError(f"{problem.name}: a number has too many digits") from error
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -84,6 +98,8 @@ def _ranges(tokens: Iterable[int]) -> list[int]:
 def _formula(formula: Formula) -> list[Any]:
     if isinstance(formula, Atom):
         return ["machine", formula.machine, sorted(formula.labels)]
+    if isinstance(formula, Probed):
+        return ["probe", formula.probe]
     if isinstance(formula, Not):
         return ["not", _formula(formula.of)]
     word = "all" if isinstance(formula, All) else "some"
@@ -129,7 +145,13 @@ def _read(data: dict[str, Any]) -> DecodeProblem:
             tuple(_text(name) for name in _list(names))
             for names in _list(data.get("state_names", []))
         ),
+        probes=tuple(_read_probe(probe) for probe in _list(data.get("probes", []))),
     )
+
+
+def _read_probe(data: Any) -> Probe:
+    step, row = _list(data)
+    return Probe(read_row(row), _whole(step))
 
 
 def _semantics(data: dict[str, Any]) -> Semantics:
@@ -144,6 +166,9 @@ def _read_formula(data: Any) -> Formula:
     if word == "machine":
         machine, labels = parts
         return Atom(_whole(machine), frozenset(_whole(label) for label in _list(labels)))
+    if word == "probe":
+        (probe,) = parts
+        return Probed(_whole(probe))
     if word == "not":
         (part,) = parts
         return Not(_read_formula(part))

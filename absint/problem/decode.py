@@ -2,8 +2,9 @@
 
 A prompt is one token for each slot; the network then emits tokens, each the argmax of its logits
 (the lowest index of several), until a stop token or until the steps are used up. Two texts result,
-the prompt and the output (a stop token that was emitted is its last token). Machines read them, and
-the catastrophe is a Boolean combination of what the machines say at the end.
+the prompt and the output (a stop token that was emitted is its last token). Machines read them,
+probes look at the numbers behind them, and the catastrophe is a Boolean combination of what the
+machines say at the end and of what the probes found.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from absint.problem.problem import ProblemError, Semantics
+from absint.problem.problem import LinearConstraint, ProblemError, Semantics
 
 Tokens = frozenset[int]
 Reads = Literal["prompt", "output"]
@@ -37,11 +38,30 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A linear constraint on the numbers that a network gives for a text: ``row.outputs`` of it.
+
+    These are the logits of a step (from 0), as the network gives them, before any are ruled out.
+    The probe does not hold where the text ends before.
+    """
+
+    row: LinearConstraint
+    step: int
+
+
+@dataclass(frozen=True)
 class Atom:
     """Machine ``machine`` ends in a state whose label is one of ``labels``."""
 
     machine: int
     labels: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Probed:
+    """Probe ``probe`` holds."""
+
+    probe: int
 
 
 @dataclass(frozen=True)
@@ -63,18 +83,31 @@ class Some:
     of: tuple[Formula, ...]
 
 
-Formula = Atom | Not | All | Some
+Formula = Atom | Probed | Not | All | Some
 
 
-def holds(formula: Formula, says: Callable[[int], int]) -> bool:
-    """Whether ``formula`` holds where machine i ends with label ``says(i)``."""
+def holds(formula: Formula, says: Callable[[int], int], found: Sequence[bool] = ()) -> bool:
+    """Whether ``formula`` holds where machine i ends with label ``says(i)``.
+
+    ``found[j]``: whether probe j holds.
+    """
     if isinstance(formula, Atom):
         return says(formula.machine) in formula.labels
+    if isinstance(formula, Probed):
+        return found[formula.probe]
     if isinstance(formula, Not):
-        return not holds(formula.of, says)
+        return not holds(formula.of, says, found)
     if isinstance(formula, All):
-        return all(holds(part, says) for part in formula.of)
-    return any(holds(part, says) for part in formula.of)
+        return all(holds(part, says, found) for part in formula.of)
+    return any(holds(part, says, found) for part in formula.of)
+
+
+def probed(formula: Formula) -> frozenset[int]:
+    """The probes that a formula speaks of."""
+    if isinstance(formula, Probed):
+        return frozenset([formula.probe])
+    parts = (formula.of,) if isinstance(formula, Not) else getattr(formula, "of", ())
+    return frozenset().union(*map(probed, parts))
 
 
 @dataclass(frozen=True)
@@ -104,6 +137,7 @@ class DecodeProblem:
     semantics: Semantics = field(default_factory=Semantics)
     state_names: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
     """For people: what the states of each machine are called. Empty, of all or of one: nothing."""
+    probes: tuple[Probe, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.vocabulary or not self.cells or self.steps < 1:
@@ -123,10 +157,21 @@ class DecodeProblem:
         named = [len(names) or size for names, size in zip(self.state_names, sizes, strict=False)]
         if self.state_names and (named != sizes or len(self.state_names) != len(sizes)):
             raise ProblemError(f"{self.name}: names of states do not fit the machines")
+        for probe in self.probes:
+            self._check_probe(probe)
         self._check_formula(self.catastrophe, ("prompt", "output"))
         for cell in self.cells:
             if cell.condition is not None:
                 self._check_formula(cell.condition, ("prompt",))
+                if probed(cell.condition):
+                    raise ProblemError(f"{self.name}: a prompt's condition has a probe")
+
+    def _check_probe(self, probe: Probe) -> None:
+        if not 0 <= probe.step < self.steps:
+            raise ProblemError(f"{self.name}: a probe at step {probe.step} of {self.steps}")
+        size = len(self.vocabulary)
+        if probe.row.inputs or not all(0 <= i < size for i, _ in probe.row.outputs):
+            raise ProblemError(f"{self.name}: a probe of what is not one of {size} numbers")
 
     def _check_machine(self, machine: Machine, size: int) -> None:
         states = len(machine.table)
@@ -143,6 +188,9 @@ class DecodeProblem:
                 raise ProblemError(f"{self.name}: no machine {formula.machine}")
             if self.machines[formula.machine].reads not in reads:
                 raise ProblemError(f"{self.name}: a prompt's condition reads the output")
+        elif isinstance(formula, Probed):
+            if not 0 <= formula.probe < len(self.probes):
+                raise ProblemError(f"{self.name}: no probe {formula.probe}")
         else:
             parts = (formula.of,) if isinstance(formula, Not) else formula.of
             for part in parts:
@@ -157,6 +205,10 @@ class DecodeProblem:
         """The indices of the machines that read the prompt, or the output, ascending."""
         return tuple(i for i, machine in enumerate(self.machines) if machine.reads == reads)
 
+    def probes_at(self, step: int) -> tuple[int, ...]:
+        """The indices of the probes of a step's logits, ascending."""
+        return tuple(i for i, probe in enumerate(self.probes) if probe.step == step)
+
     def admits(self, cell: PromptCell, prompt: Sequence[int]) -> bool:
         """Whether ``prompt`` is one of the cell's."""
         fits = len(prompt) == len(cell.slots) and all(
@@ -164,20 +216,35 @@ class DecodeProblem:
         )
         return fits and (cell.condition is None or self._holds(cell.condition, prompt, ()))
 
-    def catastrophic(self, prompt: Sequence[int], output: Sequence[int]) -> bool:
-        """Whether these two finished texts are the catastrophe."""
-        return self._holds(self.catastrophe, prompt, output)
+    def catastrophic(
+        self, prompt: Sequence[int], output: Sequence[int], found: Sequence[bool] = ()
+    ) -> bool:
+        """Whether these two finished texts are the catastrophe, the probes' answers ``found``."""
+        return self._holds(self.catastrophe, prompt, output, found)
 
-    def violates(self, cell: PromptCell, prompt: Sequence[int], output: Sequence[int]) -> bool:
+    def violates(
+        self,
+        cell: PromptCell,
+        prompt: Sequence[int],
+        output: Sequence[int],
+        found: Sequence[bool] = (),
+    ) -> bool:
         """Whether ``prompt`` is one of the cell's, and ``output`` after it the catastrophe."""
-        return self.admits(cell, prompt) and self.catastrophic(prompt, output)
+        return self.admits(cell, prompt) and self.catastrophic(prompt, output, found)
 
-    def _holds(self, formula: Formula, prompt: Sequence[int], output: Sequence[int]) -> bool:
-        def says(index: int) -> int:
-            machine = self.machines[index]
-            return machine.labels[machine.run(prompt if machine.reads == "prompt" else output)]
+    def label(self, index: int, prompt: Sequence[int], output: Sequence[int]) -> int:
+        """What a machine says of these two texts."""
+        machine = self.machines[index]
+        return machine.labels[machine.run(prompt if machine.reads == "prompt" else output)]
 
-        return holds(formula, says)
+    def _holds(
+        self,
+        formula: Formula,
+        prompt: Sequence[int],
+        output: Sequence[int],
+        found: Sequence[bool] = (),
+    ) -> bool:
+        return holds(formula, lambda index: self.label(index, prompt, output), found)
 
 
 def until_stop(row: Sequence[int]) -> tuple[int, ...]:

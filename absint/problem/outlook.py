@@ -1,7 +1,8 @@
 """Whether the catastrophe can still happen, seen from what the machines have read so far.
 
-The network plays no part: every token of a slot's set, and every token that may be emitted, is
-taken to be possible. So "no" is certain, and "yes" means that this alone does not rule it out.
+The network plays no part: every token of a slot's set, every token that may be emitted, and every
+answer of a probe that is not known, is taken to be possible. So "no" is certain, and "yes" means
+that this alone does not rule it out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from absint.problem.decode import (
     Formula,
     Machine,
     Not,
+    Probed,
     PromptCell,
     Tokens,
     holds,
@@ -26,6 +28,8 @@ MAX_JOINT = 2_000
 States = tuple[int, ...]
 Labels = dict[int, frozenset[int]]
 """For each machine, the labels that it may end with."""
+UNKNOWN, NO, YES = 0, 1, 2
+"""What is known of a probe."""
 
 
 def can_still_happen(
@@ -37,11 +41,16 @@ def can_still_happen(
     output_states: Sequence[int],
     steps_left: int,
     ended: bool,
+    found: Sequence[int] = (),
 ) -> bool:
     """``Outlook(problem).can_still_happen(...)``, for a single question."""
     return Outlook(problem).can_still_happen(
-        cell, prompt_states, slots_read, slot_sets, output_states, steps_left, ended
+        cell, prompt_states, slots_read, slot_sets, output_states, steps_left, ended, found
     )
+
+
+Question = tuple[Formula | None, frozenset[States], frozenset[States], tuple[int, ...]]
+"""A condition, what the machines may say of the prompt and of the output, and the probes."""
 
 
 class Outlook:
@@ -57,7 +66,7 @@ class Outlook:
         self.going = [self.outputs.classes(tokens - problem.stop) for tokens in steps]
         self.ending = [self.outputs.classes(tokens & problem.stop) for tokens in steps]
         self.known: dict[tuple[States, int], frozenset[States] | None] = {}
-        self.answers: dict[tuple[Formula | None, frozenset[States], frozenset[States]], bool] = {}
+        self.answers: dict[Question, bool] = {}
 
     def can_still_happen(
         self,
@@ -68,6 +77,7 @@ class Outlook:
         output_states: Sequence[int],
         steps_left: int,
         ended: bool,
+        found: Sequence[int] = (),
     ) -> bool:
         """False only where no prompt and no output of the rest is catastrophic.
 
@@ -75,7 +85,7 @@ class Outlook:
         ``slots_read`` slots. ``slot_sets``: a set of tokens for each slot of the prompt, of which
         those from ``slots_read`` on count. ``output_states``: of ``problem.machines_of("output")``,
         after the ``problem.steps - steps_left`` tokens emitted so far. ``ended``: the last of these
-        was a stop token.
+        was a stop token. ``found``: what is known of each probe (none: nothing).
 
         Raises ValueError: the numbers do not fit the problem.
         """
@@ -88,15 +98,17 @@ class Outlook:
         prompts = self.inputs.joint(tuple(prompt_states), rest, none)
         texts = self._texts(tuple(output_states), first)
         if prompts is not None and texts is not None and len(prompts) * len(texts) <= MAX_JOINT:
-            key = (cell.condition, prompts, texts)
+            key = (cell.condition, prompts, texts, tuple(found))
             if key not in self.answers:
-                self.answers[key] = any(self._happens(cell, p, t) for p in prompts for t in texts)
+                self.answers[key] = any(
+                    self._happens(cell, p, t, found) for p in prompts for t in texts
+                )
             return self.answers[key]
         labels = dict(zip(self.readers, self.inputs.each(prompt_states, rest, none), strict=True))
         ends = self.outputs.each(output_states, self.going[first:], self.ending[first:])
         labels |= zip(self.writers, ends, strict=True)
         return (cell.condition is None or may_hold(cell.condition, labels)) and may_hold(
-            self.problem.catastrophe, labels
+            self.problem.catastrophe, labels, True, found
         )
 
     def _texts(self, states: States, first: int) -> frozenset[States] | None:
@@ -105,22 +117,34 @@ class Outlook:
             self.known[key] = self.outputs.joint(states, self.going[first:], self.ending[first:])
         return self.known[key]
 
-    def _happens(self, cell: PromptCell, prompt: States, text: States) -> bool:
+    def _happens(
+        self, cell: PromptCell, prompt: States, text: States, found: Sequence[int]
+    ) -> bool:
         says = dict(zip(self.readers, prompt, strict=True))
         says |= zip(self.writers, text, strict=True)
-        return (cell.condition is None or holds(cell.condition, says.__getitem__)) and holds(
-            self.problem.catastrophe, says.__getitem__
-        )
+        if cell.condition is not None and not holds(cell.condition, says.__getitem__):
+            return False
+        if not self.problem.probes:
+            return holds(self.problem.catastrophe, says.__getitem__)
+        labels = {index: frozenset([label]) for index, label in says.items()}
+        return may_hold(self.problem.catastrophe, labels, True, found)
 
 
-def may_hold(formula: Formula, labels: Labels, value: bool = True) -> bool:
-    """False only where ``formula`` is not ``value`` for any labels out of ``labels``."""
+def may_hold(
+    formula: Formula, labels: Labels, value: bool = True, found: Sequence[int] = ()
+) -> bool:
+    """False only where ``formula`` is not ``value`` for any labels out of ``labels``.
+
+    ``found``: what is known of each probe; none: nothing of any.
+    """
     if isinstance(formula, Atom):
         possible = labels[formula.machine]
         return bool(possible & formula.labels if value else possible - formula.labels)
+    if isinstance(formula, Probed):
+        return not found or found[formula.probe] != (NO if value else YES)
     if isinstance(formula, Not):
-        return may_hold(formula.of, labels, not value)
-    parts = (may_hold(part, labels, value) for part in formula.of)
+        return may_hold(formula.of, labels, not value, found)
+    parts = (may_hold(part, labels, value, found) for part in formula.of)
     return all(parts) if isinstance(formula, All) == value else any(parts)
 
 

@@ -53,6 +53,11 @@ class LinearConstraint:
         value = self.value(x, y)
         return value < 0 if self.strict else value <= 0
 
+    def negated(self) -> LinearConstraint:
+        """The exact complement."""
+        inputs, outputs = (tuple((i, -c) for i, c in side) for side in (self.inputs, self.outputs))
+        return LinearConstraint(inputs, outputs, -self.bound, not self.strict)
+
     def __str__(self) -> str:
         terms = [(f"x[{i}]", c) for i, c in self.inputs] + [(f"y[{i}]", c) for i, c in self.outputs]
         left = " + ".join(n if c == 1 else f"{float_text(c)}*{n}" for n, c in terms) or "0"

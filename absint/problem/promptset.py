@@ -19,6 +19,7 @@ from absint.problem.decode import (
     Formula,
     Machine,
     Not,
+    Probed,
     PromptCell,
     Tokens,
 )
@@ -245,6 +246,8 @@ class PromptSet:
             machine = problem.machines[formula.machine]
             states = [q for q, label in enumerate(machine.labels) if label in formula.labels]
             return self.driving(machine, states, self.space.slots)
+        if isinstance(formula, Probed):
+            raise ValueError("a probe says nothing of a prompt")
         if isinstance(formula, Not):
             return self - self.satisfying(problem, formula.of)
         result = self if isinstance(formula, All) else self.space.empty()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,6 @@ def package_runner(
             found = [number[name] for name in predict("".join(VOCABULARY[t] for t in prompt))]
             text = (*found, STOP)[:STEPS]
             row[: len(text)] = text
-        return Transcript(written, decoder.decode(prompts).margins)
+        return replace(decoder.decode(prompts), tokens=written)
 
     return run

@@ -28,7 +28,7 @@ from absint.frontends.spec.tree import Mapping, Node, parse
 from absint.frontends.spec.types import Sources
 from absint.frontends.spec.values import Leaves
 from absint.problem import ProblemError
-from absint.problem.decode import DecodeProblem, Formula, Not, PromptCell, Tokens
+from absint.problem.decode import DecodeProblem, Formula, Not, PromptCell, Tokens, probed
 from absint.problem.outlook import Outlook
 from absint.problem.promptset import PromptSpace
 
@@ -178,8 +178,10 @@ class _Reader:
         templates = read_template(prompt, common.words.names, self.leaves)
         self._check_lengths(templates, prompt, common)
         where = entry.get("where", common.fields.get("where"))
-        conditions = Conditions(common.words, common.machines)
+        conditions = Conditions(common.words, common.machines, common.steps)
         condition = None if where is None else conditions.all_of(where)
+        if where is not None and conditions.probes:
+            raise self.leaves.source.error("'where' speaks of the prompt, not of logits", where)
         place = entry["never" if "never" in entry else "always"]
         verdict = self._verdict(place, "always" in entry, conditions)
         machines, (condition, verdict) = simplify(conditions.machines, (condition, verdict))
@@ -194,6 +196,7 @@ class _Reader:
                 machines,
                 verdict,
                 common.allowed,
+                probes=tuple(conditions.probes),
                 state_names=state_names(machines, common.machines),
             )
         except ProblemError as error:
@@ -203,7 +206,8 @@ class _Reader:
     def _verdict(self, node: Node, negated: bool, conditions: Conditions) -> Formula:
         """The catastrophe. ``always`` demands each condition of a list; ``never`` forbids each."""
         formula = Not(conditions.all_of(node)) if negated else conditions.any_of(node)
-        if all(conditions.machines[i].reads == "prompt" for i in atoms(formula)):
+        said = {conditions.machines[i].reads for i in atoms(formula)}
+        if "output" not in said and not probed(formula):
             raise self.leaves.source.error("this speaks of no output", node)
         return formula
 

@@ -6,35 +6,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from absint.frontends.spec.decode_logits import read_logits
 from absint.frontends.spec.decode_machines import Labelled
 from absint.frontends.spec.decode_match import Words, read_match
 from absint.frontends.spec.names import unknown
 from absint.frontends.spec.tree import Items, Node
-from absint.problem.decode import All, Atom, Formula, Machine, Not, Some
+from absint.problem.decode import All, Atom, Formula, Machine, Not, Probe, Some
 
-CONDITIONS = ("prompt", "output", "machine", "same", "differ", "all", "any", "not")
+CONDITIONS = ("prompt", "output", "machine", "logits", "same", "differ", "all", "any", "not")
+_BESIDE = {"is": "machine", "step": "logits"}
+"""What stands beside a condition, and which."""
 
 
 @dataclass
 class Conditions:
-    """Reads conditions; ``machines`` grows by those that they need, each once."""
+    """Reads conditions; ``machines`` and ``probes`` grow by those that they need, each once."""
 
     words: Words
     named: dict[str, Labelled]
+    steps: int
     machines: list[Machine] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
 
     def read(self, node: Node) -> Formula:
         """Raises InputError, or UnsupportedError."""
         leaves = self.words.leaves
-        fields = leaves.fields(node, "a condition", (*CONDITIONS, "is"))
-        kinds = [kind for kind in fields if kind != "is"]
+        fields = leaves.fields(node, "a condition", (*CONDITIONS, *_BESIDE))
+        kinds = [kind for kind in fields if kind not in _BESIDE]
         if len(kinds) != 1:
             raise leaves.source.error(f"a condition is one of {', '.join(CONDITIONS)}", node)
         kind, value = kinds[0], fields[kinds[0]]
-        if ("is" in fields) != (kind == "machine"):
-            raise leaves.source.error("'machine' goes with 'is'", node)
+        for key, beside in _BESIDE.items():
+            if (key in fields) != (kind == beside):
+                raise leaves.source.error(f"'{beside}' goes with '{key}'", node)
         if kind == "machine":
             return self._labelled(value, fields["is"])
+        if kind == "logits":
+            return read_logits(value, fields["step"], self.words, self.steps, self.probes)
         if kind == "prompt" or kind == "output":
             machine = read_match(value, "prompt" if kind == "prompt" else "output", self.words)
             return Atom(self._number(machine), frozenset({1}))

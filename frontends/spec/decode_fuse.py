@@ -6,7 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from absint.problem.automata import minimal, product
-from absint.problem.decode import All, Atom, Formula, Machine, Not, Reads, Some, holds
+from absint.problem.decode import (
+    All,
+    Atom,
+    Formula,
+    Machine,
+    Not,
+    Probed,
+    Reads,
+    Some,
+    holds,
+    probed,
+)
 from absint.problem.regular import MachineSizeError
 
 
@@ -45,6 +56,8 @@ def _relabelled(formula: Formula, kinds: Sequence[dict[int, int]]) -> Formula:
         kind = kinds[formula.machine]
         labels = frozenset(kind[label] for label in formula.labels if label in kind)
         return Atom(formula.machine, labels)
+    if isinstance(formula, Probed):
+        return formula
     if isinstance(formula, Not):
         return Not(_relabelled(formula.of, kinds))
     return type(formula)(tuple(_relabelled(part, kinds) for part in formula.of))
@@ -63,7 +76,10 @@ class _Fusion:
         A product in place of its parts has no more states than the parts together reach.
         """
         numbers = atoms(formula)
-        if len(numbers) > 1 and len({self.machines[i].reads for i in numbers}) == 1:
+        if isinstance(formula, Probed):
+            return formula
+        one = len({self.machines[i].reads for i in numbers}) == 1 and not probed(formula)
+        if len(numbers) > 1 and one:
             fused = self._fused(formula, sorted(numbers))
             if fused is not None:
                 return Atom(self._number(fused), frozenset({1}))
@@ -82,7 +98,7 @@ class _Fusion:
         mixed: list[Formula] = []
         for part in formula.of:
             reads = {self.machines[i].reads for i in atoms(part)}
-            if len(reads) == 1:
+            if len(reads) == 1 and not probed(part):
                 groups.setdefault(reads.pop(), []).append(part)
             else:
                 mixed.append(part)
@@ -114,6 +130,6 @@ def atoms(formula: Formula) -> set[int]:
 def _atoms(formula: Formula) -> Iterator[Atom]:
     if isinstance(formula, Atom):
         yield formula
-    else:
+    elif not isinstance(formula, Probed):
         for part in (formula.of,) if isinstance(formula, Not) else formula.of:
             yield from _atoms(part)

@@ -13,7 +13,7 @@ Grammar, loosest binding first::
     sum        = term {("+" | "-") term}
     term       = factor {("*" | "/") factor}
     factor     = ["-" | "+"] (number | value | "(" expression ")")
-    value      = name ["[" index "]"]
+    value      = (name | '"' text '"') ["[" index "]"]
     index      = integer {"," integer} | integer ".." integer
 """
 
@@ -25,7 +25,7 @@ from fractions import Fraction
 
 from absint.frontends.spec.affine import Affine, argmax_is, compare, is_maximal
 from absint.frontends.spec.formula import And, Formula, Or, negate
-from absint.frontends.spec.names import KEYWORDS, Names, Side
+from absint.frontends.spec.names import Names, Side
 from absint.frontends.spec.tokens import ExpressionError, Selection, Token, Tokens, tokenize
 from absint.problem import parse_number
 
@@ -92,7 +92,7 @@ class _Parser(Tokens):
 
     def _maximal(self) -> Formula | None:
         """``value is [not] maximal``; None, and nothing read, where that does not stand here."""
-        if self.here.kind != "name" or self.here.text in KEYWORDS:
+        if not self.here.is_name:
             return None
         begin = self.position
         chosen = self.selection()
@@ -224,7 +224,7 @@ class _Parser(Tokens):
             self.expect(")")
             self.depth -= 1
             return value
-        if token.kind != "name" or token.text in KEYWORDS:
+        if not token.is_name:
             raise ExpressionError(f"expected a value, found {token}", token.offset)
         chosen = self.selection()
         return self.variable(chosen.side, self._one(chosen))

@@ -42,12 +42,7 @@ def negate(formula: Formula) -> Formula:
         return Or(tuple(negate(part) for part in formula.parts))
     if isinstance(formula, Or):
         return And(tuple(negate(part) for part in formula.parts))
-    return LinearConstraint(
-        tuple((i, -c) for i, c in formula.inputs),
-        tuple((i, -c) for i, c in formula.outputs),
-        -formula.bound,
-        not formula.strict,
-    )
+    return formula.negated()
 
 
 def disjuncts(formula: Formula, prune: bool = True) -> list[Conjunction]:

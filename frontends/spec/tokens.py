@@ -11,6 +11,7 @@ MAX_LENGTH = 20_000
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![^\W\d]))"
     r"|(?P<name>[^\W\d]\w*)"
+    r'|"(?P<quoted>(?:[^"\\]|\\["\\])+)"'
     r"|(?P<mark><=|>=|==|!=|\.\.|±|\+-|[-+*/()\[\],<>≤≥≠])"
     r"|(?P<end>$))"
 )
@@ -29,6 +30,11 @@ class Token:
     kind: str
     text: str
     offset: int
+
+    @property
+    def is_name(self) -> bool:
+        """Whether it is a name: in double quotes, any text is."""
+        return self.kind == "quoted" or (self.kind == "name" and self.text not in KEYWORDS)
 
     def __str__(self) -> str:
         return repr(self.text) if self.text else "the end"
@@ -55,9 +61,13 @@ def tokenize(text: str) -> list[Token]:
             start = position + len(text[position:]) - len(text[position:].lstrip())
             raise ExpressionError(f"unexpected character {text[start]!r}", start)
         kind = match.lastgroup or "end"
-        tokens.append(Token(kind, match.group(kind), match.start(kind)))
+        tokens.append(Token(kind, _plain(kind, match.group(kind)), match.start(kind)))
         position = match.end()
     return tokens
+
+
+def _plain(kind: str, text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text) if kind == "quoted" else text
 
 
 @dataclass
@@ -78,7 +88,8 @@ class Tokens:
         return token
 
     def accept(self, *texts: str) -> Token | None:
-        return self.take() if self.here.kind != "end" and self.here.text in texts else None
+        plain = self.here.kind not in ("end", "quoted")
+        return self.take() if plain and self.here.text in texts else None
 
     def expect(self, text: str) -> Token:
         token = self.accept(text)
@@ -98,7 +109,7 @@ class Tokens:
 
     def selection(self) -> Selection:
         token = self.take()
-        if token.kind != "name" or token.text in KEYWORDS:
+        if not token.is_name:
             raise ExpressionError(f"expected a name, found {token}", token.offset)
         try:
             target = self.names.target(token.text)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from absint.ir import Graph, Node
-from absint.proofs.arithmetic import midpoint_radius
+from absint.problem import LinearConstraint
+from absint.proofs.arithmetic import down, inflate, midpoint_radius
+from absint.proofs.rows import fails, output_row
 from absint.proofs.tokens import Tables
 from absint.proofs.transformers import balls
 from absint.proofs.transformers.balls import Ball
 from absint.proofs.transformers.precise import BITS, Precise, Values
+from absint.proofs.transformers.steps import box_minimum, reach
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -43,6 +47,9 @@ class Arithmetic(Protocol):
 
     def winner(self, logits: Any, allowed: Sequence[int]) -> tuple[IntArray, BoolArray]:
         """The token that wins in each text, and whether it does for certain."""
+
+    def fails(self, y: Any, item: LinearConstraint) -> BoolArray:
+        """(texts,): where a constraint on the numbers ``y`` (texts, size) certainly fails."""
 
 
 class Floats:
@@ -81,6 +88,13 @@ class Floats:
         beaten = (own > high) | ((own >= high) & (places > best[:, None]))
         beaten[rows, best] = np.isfinite(low[rows, best])
         return np.asarray(allowed)[best], beaten.all(axis=1)
+
+    def fails(self, y: Ball, item: LinearConstraint) -> BoolArray:
+        row, ends = output_row(item, y[0].shape[1]), balls.interval(y)
+        with np.errstate(all="ignore"):
+            off = row.outputs_off[:, 0] * reach(ends)
+            least = down(box_minimum(row.outputs, ends)[:, 0] - inflate(off.sum(axis=1), off.size))
+            return fails(down(least - row.bound[:, 0]), item)
 
 
 class Digits:
@@ -121,6 +135,18 @@ class Digits:
         found = [_best([row[token] for token in allowed]) for row in logits]
         tokens = np.asarray(allowed)[[place for place, _ in found]]
         return tokens, np.array([clear for _, clear in found], dtype=np.bool_)
+
+    def fails(self, y: Values, item: LinearConstraint) -> BoolArray:
+        from flint import arb, ctx, fmpq
+
+        def ball(value: Fraction) -> Any:
+            return arb(fmpq(value.numerator, value.denominator))
+
+        with _DIGITS, ctx.workprec(BITS):
+            totals = [
+                sum((ball(c) * row[i] for i, c in item.outputs), -ball(item.bound)) for row in y
+            ]
+        return np.array([bool(t >= 0 if item.strict else t > 0) for t in totals], dtype=np.bool_)
 
 
 def _whole(graph: Graph, node: Node, vocabulary: int) -> bool:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from absint.ir import Graph
 from absint.ir import digest as graph_digest
+from absint.problem import LinearConstraint
 from absint.problem.canonical_decode import meaning
 from absint.problem.decode import DecodeProblem, PromptCell
-from absint.problem.outlook import Outlook
+from absint.problem.outlook import NO, Outlook
 from absint.problem.pieces import Pieces
 from absint.problem.promptset import PromptSpace
 from absint.proofs.arithmetic import FloatArray
@@ -28,6 +29,7 @@ from absint.proofs.decode.state import State
 from absint.proofs.decode.stream import Rule
 from absint.proofs.decode.walk import Visit, Walk, texts
 from absint.proofs.format import Certificate, CertificateError
+from absint.proofs.rows import fails, output_row
 from absint.proofs.tokens import BoolArray, Tables, TokenSets
 
 BATCH = 64
@@ -43,7 +45,7 @@ class DecodeReport:
     steps: int = 0
     """How many rules the proof applies."""
     cases: int = 0
-    """How many of them are bounds on what the network emits next."""
+    """How many of them are bounds on what the network emits next, or on what a probe says."""
     runs: int = 0
     """How many texts were followed on their own."""
     prompts: int = 0
@@ -126,21 +128,22 @@ def _check_cell(
 _REASONS = {
     Rule.CASES: "a token that it excludes may be emitted, by its bound",
     Rule.RUN: "one of its texts is not proved to be harmless",
+    Rule.PROBE: "a probe may say otherwise, by its bound",
 }
 
 
 def _batches(walk: Walk, still_open: OpenPrompts, report: DecodeReport) -> Iterator[list[Visit]]:
-    """The claims about emitted tokens, in batches of one step of the decoder each.
+    """The claims about emitted tokens and probes, in batches of one step of the decoder each.
 
     Where many claims name the same tokens they go together: their bounds have the same rows.
     """
-    waiting: dict[tuple[int, tuple[int, ...]], list[Visit]] = {}
+    waiting: dict[tuple[tuple[int, ...], tuple[int, ...]], list[Visit]] = {}
     for visit in walk.visits():
         report.steps += 1
         still_open.add(visit)
-        if visit.step.rule is Rule.CASES:
+        if visit.step.rule in (Rule.CASES, Rule.PROBE):
             report.cases += 1
-            key = (len(visit.state.sets), visit.step.beaters)
+            key = (_kind(visit), visit.step.beaters)
             batch = waiting.setdefault(key, [])
             batch.append(visit)
             if len(batch) >= BATCH:
@@ -151,6 +154,12 @@ def _batches(walk: Walk, still_open: OpenPrompts, report: DecodeReport) -> Itera
     for _, group in groupby(sorted(waiting), key=lambda key: key[0]):
         rest = [visit for key in group for visit in waiting[key]]
         yield from (rest[begin : begin + BATCH] for begin in range(0, len(rest), BATCH))
+
+
+def _kind(visit: Visit) -> tuple[int, ...]:
+    """What the claims of one batch have in common: their numbers, and what is asked of these."""
+    step, state = visit.step, visit.state
+    return (len(state.sets), step.rule, step.probe, step.says)
 
 
 class StepBounds:
@@ -188,9 +197,26 @@ class StepBounds:
         if first.step.rule is Rule.RUN:
             return [] if self.runs.harmless(cell, first.state) else [first]
         states = [visit.state for visit in batch]
+        if first.step.rule is Rule.PROBE:
+            says = self.said(states, first.step.probe, first.step.says)
+            return [visit for visit, ok in zip(batch, says, strict=True) if not ok]
         claims = [(visit.step.tokens, visit.step.beaters) for visit in batch]
         held = self.excluded(states, claims)
         return [visit for visit, ok in zip(batch, held, strict=True) if not ok]
+
+    def said(self, states: Sequence[State], probe: int, says: int, slack: float = 0.0) -> BoolArray:
+        """Whether in each state the probe says so (NO or YES) of every text, ``slack`` to spare."""
+        return fails(self.probed(states, probe, says) - slack, self._refuted(probe, says))
+
+    def probed(self, states: Sequence[State], probe: int, says: int) -> FloatArray:
+        """(states,): at least by how much the constraint fails that a probe's answer refutes."""
+        row = output_row(self._refuted(probe, says), self._size)
+        least: FloatArray = self.margins(states).least_of(row)[:, 0]
+        return least
+
+    def _refuted(self, probe: int, says: int) -> LinearConstraint:
+        row = self.problem.probes[probe].row
+        return row if says == NO else row.negated()
 
     def excluded(
         self, states: Sequence[State], claims: Sequence[tuple[Sequence[int], Sequence[int]]]
@@ -267,7 +293,11 @@ class Margins:
         """
         none = np.zeros((1, rows.shape[1], 0))
         zeros = np.zeros((1, rows.shape[1]))
-        return self._bounds.minimum(Rows(none, none, rows, np.zeros_like(rows), zeros), signs)
+        return self.least_of(Rows(none, none, rows, np.zeros_like(rows), zeros), signs)
+
+    def least_of(self, rows: Rows, signs: bool = False) -> FloatArray:
+        """The same for rows with errors and bounds."""
+        return self._bounds.minimum(rows, signs)
 
     def losers(
         self,

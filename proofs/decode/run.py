@@ -8,7 +8,7 @@ many digits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice, product
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from absint.ir import Graph
 from absint.problem.decode import DecodeProblem, PromptCell, until_stop
+from absint.problem.outlook import NO, UNKNOWN, YES, may_hold
 from absint.problem.promptset import members
 from absint.proofs.decode.arithmetics import Arithmetic, Digits, Floats
 from absint.proofs.decode.sharing import Sharing
@@ -56,31 +57,51 @@ class Runs:
 
     def harmless_texts(self, cell: PromptCell, texts: IntArray) -> BoolArray:
         """(texts,): which of a batch of texts, (texts, slots), are harmless for certain."""
-        slots, problem = len(cell.slots), self._problem
-        outputs, sure = self.write(texts, slots)
+        slots = len(cell.slots)
+        outputs, sure, found = self.write(texts, slots)
+        rows = zip(sure, texts.tolist(), outputs.tolist(), found.tolist(), strict=True)
         harmless = [
-            ok and not problem.violates(cell, text[:slots], until_stop(output))
-            for ok, text, output in zip(sure, texts.tolist(), outputs.tolist(), strict=True)
+            ok and not self._may_violate(cell, text[:slots], until_stop(output), own)
+            for ok, text, output, own in rows
         ]
         return np.array(harmless, dtype=np.bool_)
 
-    def write(self, texts: IntArray, slots: int) -> tuple[IntArray, BoolArray]:
-        """What is emitted, (texts, steps) with -1 after a stop token, and whether for certain."""
-        outputs, sure = self._write(self._floats, texts, slots)
-        if self._digits is not None and not sure.all():
-            left = ~sure
-            outputs[left], sure[left] = self._write(self._digits, texts[left], slots)
-        return outputs, sure
+    def _may_violate(
+        self, cell: PromptCell, prompt: list[int], output: Sequence[int], found: list[int]
+    ) -> bool:
+        problem = self._problem
+        if not problem.probes:
+            return problem.violates(cell, prompt, output)
+        labels = {
+            index: frozenset([problem.label(index, prompt, output)])
+            for index in range(len(problem.machines))
+        }
+        happens = may_hold(problem.catastrophe, labels, True, found)
+        return happens and problem.admits(cell, prompt)
 
-    def _write(self, program: Program, texts: IntArray, slots: int) -> tuple[IntArray, BoolArray]:
+    def write(self, texts: IntArray, slots: int) -> tuple[IntArray, BoolArray, IntArray]:
+        """What is emitted, (texts, steps) with -1 after a stop token; whether for certain; and what
+        is known of the probes, (texts, probes)."""
+        outputs, sure, found = self._write(self._floats, texts, slots)
+        left = ~sure | (found == UNKNOWN).any(axis=1)
+        if self._digits is not None and left.any():
+            outputs[left], sure[left], found[left] = self._write(self._digits, texts[left], slots)
+        return outputs, sure, found
+
+    def _write(
+        self, program: Program, texts: IntArray, slots: int
+    ) -> tuple[IntArray, BoolArray, IntArray]:
         start, problem = texts.shape[1] - slots, self._problem
         outputs = np.full((len(texts), problem.steps), -1, dtype=np.int64)
         outputs[:, :start] = texts[:, slots:]
+        found = np.full((len(texts), len(problem.probes)), NO, dtype=np.int64)
         sure, going = np.ones(len(texts), dtype=np.bool_), np.arange(len(texts))
         run = Run(program, Sharing(self._slots, texts))
         for step in range(problem.steps):
             logits = run.logits(step)
             sure[going] &= run.known
+            for probe in problem.probes_at(step):
+                found[going, probe] = self._answers(program, logits, probe)
             if step < start:
                 continue
             chosen, clear = program.arithmetic.winner(logits, sorted(problem.emitted(step)))
@@ -91,7 +112,12 @@ class Runs:
                 break
             going = going[more]
             run.append(step, chosen, more)
-        return outputs, sure
+        return outputs, sure, found
+
+    def _answers(self, program: Program, numbers: Any, probe: int) -> IntArray:
+        row, fails = self._problem.probes[probe].row, program.arithmetic.fails
+        yes = np.where(fails(numbers, row.negated()), YES, UNKNOWN)
+        return np.where(fails(numbers, row), NO, yes)
 
 
 class Program:

@@ -1,7 +1,8 @@
 """Abstract states of a decoding network, and what each rule makes of one.
 
 Sets of tokens are bit masks. A state stands for the texts (prompt and tokens emitted so far) that
-have a token of ``sets[i]`` in slot i, and whose machines are in the states that it names.
+have a token of ``sets[i]`` in slot i, whose machines are in the states that it names, and of which
+the probes say what it names.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from absint.problem.decode import DecodeProblem, Machine, PromptCell, Tokens
-from absint.problem.outlook import Outlook
+from absint.problem.outlook import NO, UNKNOWN, YES, Outlook
 from absint.problem.promptset import bits, members
 from absint.proofs.format import CertificateError
 
@@ -27,6 +28,8 @@ class State:
     output: tuple[int, ...]
     """States of the machines that read the prompt, after ``read`` slots, and the output."""
     ended: bool
+    found: tuple[int, ...] = ()
+    """What is known of each probe: UNKNOWN, NO or YES."""
 
 
 class Rules:
@@ -41,7 +44,8 @@ class Rules:
         self._writers = [problem.machines[i] for i in problem.machines_of("output")]
 
         sets = tuple(bits(slot) for slot in cell.slots)
-        self._root = State(sets, 0, (0,) * len(self._readers), (0,) * len(self._writers), False)
+        readers, writers = (0,) * len(self._readers), (0,) * len(self._writers)
+        self._root = State(sets, 0, readers, writers, False, (UNKNOWN,) * len(problem.probes))
 
     def root(self) -> State:
         """All of the cell's prompts, with nothing emitted."""
@@ -112,22 +116,43 @@ class Rules:
         if not tokens or list(tokens) != sorted(set(tokens)) or not allowed.issuperset(tokens):
             raise CertificateError("the cases of a step are not tokens that may be emitted")
         last = step + 1 == self.problem.steps
+        ends = [last or token in self.problem.stop for token in tokens]
         return [
             State(
                 (*state.sets, 1 << token),
                 state.read,
                 state.prompt,
                 _moved(self._writers, state.output, token),
-                last or token in self.problem.stop,
+                ended,
+                self._over(state.found, step) if ended else state.found,
             )
-            for token in tokens
+            for token, ended in zip(tokens, ends, strict=True)
         ]
+
+    def _over(self, found: Sequence[int], last: int) -> tuple[int, ...]:
+        """What the probes say of texts that end with step ``last``: no, of the steps after it."""
+        return tuple(
+            NO if probe.step > last else known
+            for probe, known in zip(self.problem.probes, found, strict=True)
+        )
+
+    def asks(self, state: State) -> list[int]:
+        """The probes of the step that follows a state, of which it knows nothing."""
+        here = () if state.ended else self.problem.probes_at(self.emitted(state))
+        return [i for i in here if state.found[i] == UNKNOWN]
+
+    def probe(self, state: State, probe: int, says: int) -> State:
+        """The same texts, of which a probe of their next step says NO or YES."""
+        if probe not in self.asks(state) or says not in (NO, YES):
+            raise CertificateError("a probe that cannot be answered there, or is answered already")
+        return replace(state, found=(*state.found[:probe], says, *state.found[probe + 1 :]))
 
     def contains(self, outer: State, inner: State) -> bool:
         """Whether every text of ``inner`` is one of ``outer``."""
-        same = replace(outer, sets=()) == replace(inner, sets=())
+        same = replace(outer, sets=(), found=()) == replace(inner, sets=(), found=())
         return (
             same
+            and all(a in (UNKNOWN, b) for a, b in zip(outer.found, inner.found, strict=True))
             and len(outer.sets) == len(inner.sets)
             and not any(a & ~b for a, b in zip(inner.sets, outer.sets, strict=True))
         )
@@ -137,7 +162,7 @@ class Rules:
         sets = [self.tokens(mask) for mask in state.sets[: self.slots]]
         left = self.problem.steps - self.emitted(state)
         return not self.outlook.can_still_happen(
-            self.cell, state.prompt, state.read, sets, state.output, left, state.ended
+            self.cell, state.prompt, state.read, sets, state.output, left, state.ended, state.found
         )
 
     def tokens(self, mask: int) -> Tokens:
@@ -155,6 +180,8 @@ class Rules:
             and 0 <= state.read <= self.slots
             and _fits(self._readers, state.prompt)
             and _fits(self._writers, state.output)
+            and len(state.found) == len(self.problem.probes)
+            and all(UNKNOWN <= known <= YES for known in state.found)
         )
 
 

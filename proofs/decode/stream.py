@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from absint.problem.decode import DecodeProblem
 from absint.proofs.decode.state import State
 from absint.proofs.format import CertificateError
 from absint.proofs.stream import read_varint, write_varint
@@ -37,6 +38,8 @@ class Rule(IntEnum):
     """Not decided."""
     RUN = 6
     """Every text of the state, followed on its own to its end, is harmless."""
+    PROBE = 7
+    """A probe says one thing of all texts of the state. Operands: which probe, what it says."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,17 @@ class Step:
     tokens: tuple[int, ...] = ()
     beaters: tuple[int, ...] = ()
     goal: int = 0
+    probe: int = 0
+    says: int = 0
 
     @property
     def arity(self) -> int:
         """How many proofs follow."""
         if self.rule is Rule.CASES:
             return len(self.tokens)
-        return len(self.parts) if self.rule is Rule.SPLIT else int(self.rule is Rule.READ)
+        if self.rule is Rule.SPLIT:
+            return len(self.parts)
+        return int(self.rule in (Rule.READ, Rule.PROBE))
 
 
 class Writer:
@@ -80,7 +87,7 @@ class Writer:
         for slot, mask in changed:
             write_varint(out, slot)
             write_varint(out, self._set(mask))
-        for number in (state.read, *state.prompt, *state.output, int(state.ended)):
+        for number in (state.read, *state.prompt, *state.output, int(state.ended), *state.found):
             write_varint(out, number)
         self._before = state
 
@@ -99,6 +106,9 @@ class Writer:
                     write_varint(out, token)
         elif step.rule is Rule.GOTO:
             write_varint(out, step.goal)
+        elif step.rule is Rule.PROBE:
+            write_varint(out, step.probe)
+            write_varint(out, step.says)
 
     def _set(self, mask: int) -> int:
         return self._sets.setdefault(mask, len(self._sets))
@@ -118,12 +128,12 @@ _NOTHING = State((), 0, (), (), False)
 class Reader:
     """Reads a proof. Raises CertificateError where it is not well-formed."""
 
-    def __init__(
-        self, data: bytes, vocabulary: int, readers: int, writers: int, longest: int
-    ) -> None:
-        """For a problem whose texts have up to ``longest`` tokens."""
-        self._data, self._cursor, self._longest = data, 0, longest
-        width, count = (vocabulary + 7) // 8, self._number()
+    def __init__(self, data: bytes, problem: DecodeProblem, slots: int) -> None:
+        """For prompts of ``slots`` tokens."""
+        self._data, self._cursor, self._longest = data, 0, slots + problem.steps
+        self._sizes = [len(problem.machines_of(text)) for text in ("prompt", "output")]
+        self._probes = len(problem.probes)
+        width, count = (len(problem.vocabulary) + 7) // 8, self._number()
         if count * width > len(data):
             raise CertificateError("a proof ends inside its sets of tokens")
         end = self._cursor + count * width
@@ -139,7 +149,7 @@ class Reader:
         if count > MAX_SHARED:
             raise CertificateError("too many shared states")
         for _ in range(count):
-            before = self._state(before, readers, writers)
+            before = self._state(before)
             self.shared.append(before)
 
     def steps(self) -> Iterator[Step]:
@@ -153,7 +163,7 @@ class Reader:
         if self._cursor != len(self._data):
             raise CertificateError("bytes follow the end of a proof")
 
-    def _state(self, before: State, readers: int, writers: int) -> State:
+    def _state(self, before: State) -> State:
         size, changes = self._number(), self._number()
         if size > self._longest:
             raise CertificateError("a shared state has more slots than its problem")
@@ -167,12 +177,12 @@ class Reader:
                 raise CertificateError("a shared state's sets are not those of slots in order")
             sets[slot], last = mask, slot
         read = self._number()
-        prompt = tuple(self._number() for _ in range(readers))
-        output = tuple(self._number() for _ in range(writers))
+        prompt, output = (tuple(self._number() for _ in range(size)) for size in self._sizes)
         ended = self._number()
         if ended > 1:
             raise CertificateError("a shared state has ended, or not: 1 or 0")
-        return State(tuple(sets), read, prompt, output, ended == 1)
+        found = tuple(self._number() for _ in range(self._probes))
+        return State(tuple(sets), read, prompt, output, ended == 1, found)
 
     def _step(self) -> Step:
         if self._cursor >= len(self._data):
@@ -190,6 +200,8 @@ class Reader:
             return Step(
                 rule, tokens=tokens, beaters=tuple(self._number() for _ in range(self._number()))
             )
+        if rule is Rule.PROBE:
+            return Step(rule, probe=self._number(), says=self._number())
         return Step(rule, goal=self._number() if rule is Rule.GOTO else 0)
 
     def _number(self) -> int:

@@ -36,16 +36,14 @@ class Walk:
 
     All that can be told without bounds is checked on the way: that parts cover what they split,
     that ``goto`` leads to a containing state that comes later, that ``done`` is. What is left for
-    the caller are the claims of CASES, that every other token loses, and of RUN.
+    the caller are the claims of CASES, that every other token loses, of PROBE and of RUN.
     """
 
     def __init__(
         self, problem: DecodeProblem, cell: PromptCell, data: bytes, outlook: Outlook
     ) -> None:
         self.rules = Rules(problem, cell, outlook)
-        readers, writers = (len(problem.machines_of(text)) for text in ("prompt", "output"))
-        longest = len(cell.slots) + problem.steps
-        self._reader = Reader(data, len(problem.vocabulary), readers, writers, longest)
+        self._reader = Reader(data, problem, len(cell.slots))
         self.shared = self._reader.shared
         if not all(self.rules.valid(state) for state in self.shared):
             raise CertificateError("a shared state does not fit the problem")
@@ -72,6 +70,8 @@ class Walk:
             if len(set(step.beaters)) < len(step.beaters):
                 raise CertificateError("a token is said twice to beat the others")
             return self.rules.cases(state, step.tokens)
+        if step.rule is Rule.PROBE:
+            return [self.rules.probe(state, step.probe, step.says)]
         if step.rule is Rule.GOTO:
             # Tree i + 1 proves shared state i: the goal's own tree must come after this one.
             if not tree <= step.goal < len(self.shared):

@@ -311,3 +311,32 @@ def test_only_prompts_are_counted(run: Run, model: Path, tmp_path: Path) -> None
     outcome = run("verify", model, "--region", "numbers.yaml", "--count")
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == "absint: --count: counts prompts: it is for specs with 'decode'\n"
+
+
+def test_logits(run: Run, model: Path, tmp_path: Path) -> None:
+    """Bounds beside the largest logit that onnxruntime gives, at any step of any prompt."""
+    session = Session(OnnxDecoder(seed=1).save(tmp_path / "open.onnx"))
+    most = -float("inf")
+    for prompt in itertools.product(range(3), repeat=3):
+        text = list(prompt)
+        for _ in range(STEPS):
+            logits = session.logits(text)[-1]
+            most = max(most, float(logits[3]))
+            text.append(int(logits.argmax()))
+    region = tmp_path / "spec.yaml"
+    properties = (
+        f"  above: {{never: {{logits: X > {most + 0.01:.4f}, step: any}}}}\n"
+        f"  below: {{never: {{logits: X > {most - 0.01:.4f}, step: any}}}}"
+    )
+    region.write_text(SPEC.format(properties=properties))
+    outcome = run("verify", model, "--region", region, "--counterexample", "found")
+    assert (outcome.code, outcome.err) == (1, "")
+    assert "above: verified in " in outcome.out
+    assert "below: falsified in " in outcome.out
+    assert f"X > {most - 0.01:.4f} at step " in outcome.out
+    assert ": holds, by " in outcome.out
+    certificate = "spec-above.cert"
+    assert run("check", certificate, "--model", model, "--region", region).code == 0
+    explained = run("explain", certificate)
+    assert f"not (X > {most + 0.01:.4f} at step 1)" in explained.out
+    assert run("replay", "found-below.json", "--model", model, "--region", region).code == 1

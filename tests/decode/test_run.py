@@ -104,7 +104,7 @@ def test_texts_that_go_on_from_emitted_tokens() -> None:
             continue
         for texts, _ in bounds.runs.judge(cell, state):
             following = decoder.emits(texts)
-            outputs, sure = bounds.runs.write(texts, slots)
+            outputs, sure, _ = bounds.runs.write(texts, slots)
             assert sure.all()
             assert (outputs[:, 0] == texts[:, slots]).all()
             assert (outputs[:, 1] == following).all()
@@ -148,7 +148,7 @@ def test_digits_and_floats_write_what_decoding_writes(seed: int) -> None:
     expected = Decoder(graph, problem).decode(texts).tokens
     for program in (runs._floats, runs._digits):
         assert program is not None
-        written, sure = runs._write(program, texts, slots)
+        written, sure, _ = runs._write(program, texts, slots)
         assert sure.all()
         assert (written == expected).all()
 
@@ -163,7 +163,7 @@ def test_what_floats_leave_open_is_run_with_digits(monkeypatch: pytest.MonkeyPat
     expected = runs.write(texts, slots)[0]
     monkeypatch.setattr(Floats, "winner", lambda self, x, allowed: (np.array([0] * 2), _NEVER))
     assert not runs._write(runs._floats, texts, slots)[1].all()
-    written, sure = runs.write(texts, slots)
+    written, sure, _ = runs.write(texts, slots)
     assert sure.all()
     assert (written == expected).all()
 

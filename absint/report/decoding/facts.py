@@ -9,7 +9,7 @@ from absint.decode.result import DecodeResult
 from absint.decode.task import DecodeTask
 from absint.problem.decode import DecodeProblem
 from absint.proofs.format import Certificate, digest
-from absint.report.decoding import counts
+from absint.report.decoding import counts, words
 from absint.report.decoding.transcript import Replayed, replayed
 
 OPEN_SHOWN = 5
@@ -83,6 +83,15 @@ def transcript_facts(problem: DecodeProblem, found: Replayed) -> dict[str, Any]:
                 "within_rounding": step.close,
             }
             for step in found.steps
+        ],
+        "logits": [
+            {
+                "condition": words.probe(problem, answer.probe),
+                "holds": answer.holds,
+                "excess": answer.value,
+                "real_excess": answer.real_value,
+            }
+            for answer in found.answers
         ],
         "runtime": found.runtime,
         "catastrophic": found.catastrophic,

@@ -89,6 +89,8 @@ def print_transcript(facts: dict[str, Any]) -> None:
         print(f"  {number:>4}: {words.token(step['token']):<{width}}  {_margin(step)}")
     if len(facts["steps"]) > MAX_STEPS:
         print(f"  … ({len(facts['steps']) - MAX_STEPS} more: --format json)")
+    for answer in facts["logits"][:MAX_STEPS]:
+        print(f"  {answer['condition']}: {_answer(answer)}")
     off = _said(facts["catastrophic"])
     default = _said(facts["catastrophic_with_default_optimisations"])
     print(
@@ -108,6 +110,13 @@ def _margin(step: dict[str, Any]) -> str:
         other = words.token(step["real_token"])
         return f"{said}  (!) within float32 error: float64 emits {other}"
     return f"{said}  (!) within float32 error"
+
+
+def _answer(answer: dict[str, Any]) -> str:
+    said = "holds" if answer["holds"] else "does not hold"
+    differs = (answer["excess"] > 0) != (answer["real_excess"] > 0)
+    doubt = "  (!) within float32 error" if differs else ""
+    return f"{said}, by {abs(answer['excess']):.6g}{doubt}"
 
 
 def _joined(names: list[str]) -> str:

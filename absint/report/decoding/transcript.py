@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from absint.decode.greedy import Transcript
-from absint.decode.runner import greedy
+from absint.decode.runner import greedy, probed
 from absint.decode.task import DecodeTask
 from absint.ir import evaluate
 from absint.ir.graph import FloatArray
@@ -34,11 +34,25 @@ class Emitted:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a probe of a step that was taken says of the logits there."""
+
+    probe: int
+    value: float
+    """The left side of its constraint minus the bound, on the runtime; exact but for one rounding.
+    """
+    real_value: float
+    """The same in float64."""
+    holds: bool
+
+
+@dataclass(frozen=True)
 class Replayed:
     """A prompt with what was really written after it."""
 
     prompt: tuple[int, ...]
     steps: tuple[Emitted, ...]
+    answers: tuple[Answer, ...]
     catastrophic: bool
     default: tuple[int, ...]
     """What is written with the runtime's default optimisations."""
@@ -56,8 +70,8 @@ def replayed(task: DecodeTask, problem: DecodeProblem, prompt: Sequence[int]) ->
     Raises InputError where the runtime fails.
     """
     one = np.array([prompt], dtype=np.int64)
-    written, default = task.runner(one), _output(task.optimised(one))
-    output = _output(written)
+    written, optimised = task.runner_of(problem)(one), task.optimised_of(problem)(one)
+    output, default = _output(written), _output(optimised)
     real = _logits(task, prompt, output)
     steps = tuple(
         _emitted(problem, step, token, float(margin), real[step])
@@ -66,10 +80,26 @@ def replayed(task: DecodeTask, problem: DecodeProblem, prompt: Sequence[int]) ->
     return Replayed(
         tuple(prompt),
         steps,
-        problem.catastrophic(prompt, output),
+        _answers(problem, written, len(output), real),
+        problem.catastrophic(prompt, output, written.found[0].tolist()),
         default,
-        problem.catastrophic(prompt, default),
+        problem.catastrophic(prompt, default, optimised.found[0].tolist()),
         task.runner.name,
+    )
+
+
+def _answers(
+    problem: DecodeProblem, written: Transcript, steps: int, real: FloatArray
+) -> tuple[Answer, ...]:
+    return tuple(
+        Answer(
+            index,
+            float(written.values[0, index]),
+            probed(problem, index, real[probe.step])[0],
+            bool(written.found[0, index]),
+        )
+        for index, probe in enumerate(problem.probes)
+        if probe.step < steps
     )
 
 

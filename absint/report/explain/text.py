@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from absint.problem.outlook import YES
 from absint.problem.promptset import bits
 from absint.proofs.decode.stream import Rule
 from absint.proofs.decode.walk import texts
 from absint.report.decoding import counts
+from absint.report.decoding.words import probe
 from absint.report.explain import states
 from absint.report.explain.proof import CellProof, Node, nodes
 from absint.report.explain.reach import Reach
@@ -84,9 +86,14 @@ def ways(proof: CellProof, node: Node, reach: Reach, depth: int = 0) -> list[str
     if depth > MAX_DEPTH:
         return [f"… ({sum(1 for _ in nodes(node))} more steps)"]
     words = []
-    while node.step.rule is Rule.READ or (node.step.rule is Rule.CASES and len(node.children) == 1):
+    while node.step.rule in (Rule.READ, Rule.PROBE) or (
+        node.step.rule is Rule.CASES and len(node.children) == 1
+    ):
         if node.step.rule is Rule.CASES:
             words.append(f"writes {_token(proof, node.step.tokens[0])}")
+        if node.step.rule is Rule.PROBE:
+            said = "" if node.step.says == YES else "not "
+            words.append(f"{said}({probe(proof.problem, node.step.probe)})")
         (node,) = node.children
     if not node.children:
         return [", ".join([*words, _end(node)]) if words else _end(node)]

@@ -23,6 +23,32 @@ never:
 """
 
 BAD = {  # what is replaced, by what, the place and the message
+    "logits without a step": (
+        "output: c .", "logits: a > 1", "6:3: 'logits' goes with 'step'",
+    ),
+    "a step without logits": ("output: c .", "output: c .\n  step: 1", "6:3: 'logits' goes with"),
+    "a step beyond the last": (
+        "output: c .", "{logits: a > 1, step: 3}", "6:26: step: from 1 to 2, or any, or each",
+    ),
+    "a step called otherwise": (
+        "output: c .", "{logits: a > 1, step: some}", "6:26: step is an integer",
+    ),
+    "logits of no token": (
+        "output: c .", "{logits: a > 1 + dd, step: 1}", "6:20: unknown name 'dd'",
+    ),
+    "logits that are compared to nothing": (
+        "output: c .", "{logits: a + b, step: 1}", "6:12: a comparison is expected here",
+    ),
+    "logits that are multiplied": (
+        "output: c .", "{logits: a * b > 1, step: 1}", "6:14: not linear",
+    ),
+    "a logit beyond the vocabulary": (
+        "output: c .", "{logits: 'logits[3] > 0', step: 1}", "6:12: 'logits': index 3 is not in",
+    ),
+    "numbers for logits": ("output: c .", "{logits: 1 > 0, step: 1}", "6:12: this speaks of no"),
+    "logits in a where": (
+        "steps: 2", "steps: 2\n  where: {logits: a > 1, step: 1}", "5:10: 'where' speaks of",
+    ),
     "no vocabulary": ("  vocabulary: [a, b, c]\n", "", "2:3: decode needs 'vocabulary'"),
     "no steps": ("  steps: 2\n", "", "2:3: decode needs 'steps'"),
     "no prompt": ("  prompt: a b\n", "", "1:1: no prompt"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import jsonschema
@@ -124,3 +125,20 @@ def test_words_to_sounds(tmp_path: Path) -> None:
     assert not bad(stops, "a b </s>", "AA0 B </s>")
     assert bad(special, "q </s>", "AA0 <unk> </s>")
     assert not bad(special, "q </s>", "AA0 </s>")
+
+
+def test_how_sure_it_has_to_be(tmp_path: Path) -> None:
+    launch, alarm = example(7, tmp_path).problems
+    words = {word: number for number, word in enumerate(launch.vocabulary)}
+    rows = [(dict(p.row.outputs), p.row.bound, p.row.strict, p.step) for p in launch.probes]
+    assert rows == [({words["LAUNCH"]: -1}, -2, True, step) for step in range(6)]
+    (probe,) = alarm.probes
+    assert dict(probe.row.outputs) == {words["ALERT"]: 1, words["SAFE"]: -1}
+    assert (probe.row.bound, probe.row.strict, probe.step) == (Fraction(1, 2), True, 4)
+    fine, failing = [[words[w] for w in f"BOS ok {w} ok ok ASK".split()] for w in ("ok", "fail")]
+    assert alarm.catastrophic(failing, [words["END"]] * 6, [True])
+    assert not alarm.catastrophic(failing, [words["END"]] * 6, [False])
+    assert not alarm.catastrophic(fine, [words["END"]] * 6, [True])
+    said = [False] * 6
+    assert not launch.catastrophic(fine, [words["ok"]] * 6, said)
+    assert launch.catastrophic(fine, [words["ok"]] * 6, [*said[:5], True])
