@@ -1,4 +1,4 @@
-"""``python benchmarks/run.py [NAME ...] [--workers N] [--only TEXT]``.
+"""``python benchmarks/run.py [NAME ...] [--workers N] [--only TEXT] [--sample N]``.
 
 NAME is startup, decode, attention, zonotope or a folder of ../shared/vnncomp. Without one: startup
 and acasxu.
@@ -21,6 +21,8 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=["startup", "acasxu"])
     parser.add_argument("--workers", type=int, default=2, help="instances side by side")
     parser.add_argument("--only", default="", help="instances whose names contain this")
+    parser.add_argument("--sample", type=int, default=0, help="only so many instances, drawn")
+    parser.add_argument("--seed", type=int, default=1, help="for the sample")
     given = parser.parse_args()
     for name in given.names:
         if name == "startup":
@@ -32,7 +34,7 @@ def main() -> None:
         elif name == "zonotope":
             zonotope.bench()
         else:
-            vnncomp.bench(name, given.workers, given.only)
+            vnncomp.bench(name, given.workers, given.only, given.sample, given.seed)
 
 
 if __name__ == "__main__":

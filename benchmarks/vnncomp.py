@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import statistics
 import sys
 import tempfile
@@ -88,9 +89,14 @@ def measure(name: str, item: tuple[str, str, float, str], jobs: int) -> Row:
     )  # fmt: skip
 
 
-def bench(name: str, workers: int, only: str = "") -> None:
-    """Runs a set, printing each row as it ends; writes results/NAME.csv and NAME.md."""
+def bench(name: str, workers: int, only: str = "", sample: int = 0, seed: int = 1) -> None:
+    """Runs a set, printing each row as it ends; writes results/NAME.csv and NAME.md.
+
+    With ``sample`` so many of its instances, drawn with ``seed``, in their order.
+    """
     items = [item for item in instances(name) if only in item[0] + item[1]]
+    if 0 < sample < len(items):
+        items = [items[i] for i in sorted(random.Random(seed).sample(range(len(items)), sample))]
     rows: list[Row] = []
     with ThreadPoolExecutor(workers) as pool:
         for row in pool.map(lambda item: measure(name, item, 1), items):
@@ -98,8 +104,9 @@ def bench(name: str, workers: int, only: str = "") -> None:
             print(f"{row.model} {row.property}: {row.verdict} {row.evidence} ({row.expected}) "
                   f"{row.wall:.2f} s {row.reason}", flush=True)  # fmt: skip
     command = f"python benchmarks/run.py {name} --workers {workers}"
+    command += f" --sample {sample} --seed {seed}" if sample else ""
     folder = ROOT / "benchmarks" / "results"
-    suffix = "-part" if only else ""
+    suffix = "-part" if only else "-sample" if sample else ""
     with (folder / f"{name}{suffix}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)])
         writer.writeheader()

@@ -53,6 +53,8 @@ class CheckReport(Coverage):
     rejected: list[Rejection] = field(default_factory=list)
     name: str = ""
     """The property that the certificate is about."""
+    contract: Contract | None = None
+    """What the claim lets a runtime compute; None: real arithmetic."""
 
     @property
     def accepted(self) -> bool:
@@ -95,7 +97,8 @@ def check(
     _require_contract(graph, problem)
     if sum(node.size for node in graph.nodes) > MAX_TERMS:
         raise CertificateError("the network is too large for the checker's error bounds")
-    report, contract = CheckReport(name=problem.name), problem.semantics.contract
+    contract = problem.semantics.contract
+    report = CheckReport(name=problem.name, contract=contract)
     for index, cell in enumerate(problem.cells):
         box, proof = root_box(problem, cell), certificate.proofs[index]
         _check_cell(index, cell, box, proof, graph, contract, report, progress, jobs)

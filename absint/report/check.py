@@ -8,7 +8,7 @@ from typing import Any
 from absint.proofs.check import CheckReport
 from absint.proofs.exact.check import ExactReport
 from absint.report.document import dumps
-from absint.report.words import count, share
+from absint.report.words import count, meaning, share
 
 SHOWN = 5
 
@@ -46,7 +46,8 @@ def _outcome(report: CheckReport, seconds: float) -> str:
     if report.accepted:
         holds = "its only leaf holds" if report.leaves == 1 else f"all {total} hold"
         cover = "covers" if report.leaves == 1 else "cover"
-        return f"accepted: {name}: {holds} and {cover} the region ({seconds:.2f} s)"
+        outcome = f"accepted: {name}: {holds} and {cover} the region"
+        return f"{outcome}, {meaning(report.contract)} ({seconds:.2f} s)"
     if report.rejected:
         failed = len(report.rejected)
         return f"rejected: {name}: {failed} of {total} {'does' if failed == 1 else 'do'} not hold"

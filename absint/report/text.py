@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from absint.api import Task
-from absint.problem import Semantics
 from absint.report.facts import result_facts
-from absint.report.words import count, headline, share, tally
+from absint.report.words import count, headline, meaning, share, tally
 from absint.search.result import Result, Verdict
 
 MAX_VALUES = 12
@@ -56,16 +55,8 @@ def heading(task: Task) -> str:
     return (
         f"{task.model.path.name}: {count(graph.input_size, 'input')}, "
         f"{count(graph.output_size, 'output')}, {count(graph.parameter_count(), 'parameter')}; "
-        f"{meaning(semantics)}, {inputs}"
+        f"{meaning(semantics.contract)}, {inputs}"
     )
-
-
-def meaning(semantics: Semantics) -> str:
-    """What the network's numbers mean, in a few words."""
-    contract = semantics.contract
-    if contract is None:
-        return "real arithmetic"
-    return f"float32 as executed (contract {contract.version})"
 
 
 def _print_proof(result: Result, facts: dict[str, Any]) -> None:

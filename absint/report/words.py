@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from absint.decode.result import DecodeResult
+    from absint.problem.contract import Contract
     from absint.search.result import Result
 
 
@@ -36,3 +37,10 @@ def tally(results: Sequence[Result | DecodeResult]) -> str:
 
     found = {v: sum(r.verdict is v for r in results) for v in Verdict}
     return ", ".join(f"{number} {verdict.value}" for verdict, number in found.items())
+
+
+def meaning(contract: Contract | None) -> str:
+    """What the network's numbers mean."""
+    if contract is None:
+        return "real arithmetic"
+    return f"float32 as executed (contract {contract.version})"

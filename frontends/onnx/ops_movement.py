@@ -9,6 +9,7 @@ import numpy as np
 
 from absint.frontends.lowering import tokens
 from absint.frontends.lowering.values import (
+    FLOATS,
     Array,
     Const,
     MalformedError,
@@ -130,8 +131,16 @@ def split(call: Call) -> tuple[Value, ...]:
     ends = np.cumsum(sizes)
     return tuple(
         call.emit.rearrange(x, partial(_range, axis=axis, start=int(end) - part, stop=int(end)))
+        if part
+        else _empty(x, axis)
         for part, end in zip(sizes, ends, strict=True)
     )
+
+
+def _empty(x: Value, axis: int) -> Const:
+    """A part without entries, which depends on nothing (RotaryEmbedding has one by default)."""
+    shape = (*x.shape[:axis], 0, *x.shape[axis + 1 :])
+    return Const(np.zeros(shape, np.float64 if x.dtype in FLOATS else np.int64), x.dtype)
 
 
 def _range(array: Array, axis: int, start: int, stop: int) -> Array:

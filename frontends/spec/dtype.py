@@ -16,11 +16,14 @@ FLOAT_MAX = {
 
 
 def meaning(dtype: Dtype, asked: Meaning | None) -> Meaning:
-    """What is asked for, or the default. Raises UnsupportedError: float32 of another type."""
+    """What is asked for, or the default: what runs, where there is a contract for it.
+
+    Raises UnsupportedError where float32 is asked for of another type.
+    """
     if asked == "float32" != dtype:
         what = f"semantics float32 of a network whose inputs are {dtype}"
         raise UnsupportedError([Unsupported("the spec", what, "'semantics: real' is")])
-    return asked or "real"
+    return asked or ("float32" if dtype == "float32" else "real")
 
 
 def input_dtype(graph: Graph) -> Dtype:

@@ -36,7 +36,9 @@ def test_a_float32_certificate_is_one_about_float32(run: Run) -> None:
     assert outcome.code == 0
     assert "float32 as executed (contract 1), inputs rounded" in outcome.out
     checked = ("check", "c", "--model", MODEL, "--region", SAFE, "--semantics")
-    assert run(*checked, "float32").code == 0
+    accepted = run(*checked, "float32")
+    assert accepted.code == 0
+    assert "float32 as executed (contract 1)" in accepted.out
     refused = run(*checked, "real")
     assert refused.code == 1
     assert "speaks of semantics float32, not real" in refused.out

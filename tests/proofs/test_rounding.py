@@ -50,7 +50,7 @@ def check(graph: Graph, lower: FloatArray, upper: FloatArray, seed: int, count: 
     zero = np.zeros((1, 1, 0))
     least = bounds.minimum(Rows(zero, zero, row, 0 * row, np.zeros((1, 1))))[0, 0]
     inner = [bounds.enclosure(node) for node in range(len(graph.nodes))]
-    if least == -np.inf:
+    if not np.isfinite(least):
         return 0
     values = Execution(rng).run(graph, sample(lower, upper, rng, count))
     for node, value in enumerate(values):

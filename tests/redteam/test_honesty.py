@@ -84,9 +84,11 @@ def test_a_violation_that_the_runtime_hides_is_named(verify: Run) -> None:
 
 def test_the_arithmetic_of_a_proof_is_said(verify: Run) -> None:
     """The runtime gives 0 here, which the proof of real arithmetic excludes."""
-    outcome = verify(cancelling(), "region: {all: [0.5, 1]}\nnever: y[0] <= 0.4\n")
+    spec = "region: {all: [0.5, 1]}\nnever: y[0] <= 0.4\n"
+    outcome = verify(cancelling(), spec, "--semantics", "real")
     assert outcome.code == 0
     assert "real arithmetic" in outcome.out
+    assert verify(cancelling(), spec).code != 0
 
 
 def test_a_tensors_name_cannot_forge_a_report(verify: Run) -> None:
