@@ -129,11 +129,19 @@ def verify(
 
 
 def verify_each(
-    task: Task, options: SearchOptions, resume: Certificate | None = None
+    task: Task,
+    options: SearchOptions,
+    resume: Certificate | None = None,
+    warm: Certificate | None = None,
 ) -> Iterator[Result]:
-    """The results of a task's properties one by one, as they are found."""
+    """The results of a task's properties one by one, as they are found.
+
+    ``resume`` is an earlier certificate of the same files, ``warm`` one that may be of others; each
+    is for the property of its name.
+    """
     from absint.search.prove import Binding, prove
     from absint.search.vacuity import require_meaning
+    from absint.search.warm import prove_from
 
     for problem in task.spec.properties:
         require_meaning(problem)
@@ -142,8 +150,12 @@ def verify_each(
         _require_same(resume, task)
     binding = Binding(task.model.digest, task.spec.digest)
     for problem in task.spec.properties:
+        graph = task.model.graph
+        if warm is not None and warm.problem.name == problem.name:
+            yield prove_from(warm, graph, problem, binding, task.run, options)
+            continue
         own = resume if resume is not None and resume.problem.name == problem.name else None
-        yield prove(task.model.graph, problem, binding, task.run, options, own)
+        yield prove(graph, problem, binding, task.run, options, own)
 
 
 def _require_same(certificate: Certificate, task: Task) -> None:

@@ -24,6 +24,8 @@ def verify(request: Request, options: SearchOptions) -> int:
     """Verifies all properties; returns the exit code. Raises InputError and UnsupportedError."""
     if request.resume is not None:
         raise InputError("a proof about a network that decodes cannot be resumed", "--resume")
+    if request.warm is not None:
+        raise InputError("is not for networks that decode", "--warm-start")
     if options.backend != BACKENDS[0]:
         raise InputError("has no bounds for networks that decode", f"--backend {options.backend}")
     task = load(request.model, request.region, trusted=request.trusted)

@@ -24,6 +24,7 @@ from absint.cli.options import (
 from absint.cli.progress import ProgressLine
 from absint.cli.targets import Counterexamples, Targets
 from absint.problem import InputError
+from absint.problem.decode import DecodeProblem
 from absint.proofs.format import Certificate, CertificateError
 from absint.report import files
 from absint.search.options import BACKENDS, SearchOptions
@@ -48,7 +49,8 @@ Examples:
 """
 
 _SINGLE = (
-    "model", "region", "certificate", "counterexample", "resume", "jobs", "count", "untrusted",
+    "model", "region", "certificate", "counterexample", "resume", "warm_start", "jobs", "count",
+    "untrusted",
 )  # fmt: skip
 _BATCH = ("results", "workers", "certificates", "counterexamples")
 
@@ -66,6 +68,11 @@ _BATCH = ("results", "workers", "certificates", "counterexamples")
     help="Write a counterexample here: PATH.npz (input, output) and PATH.json (what it means).",
 )
 @path_option("--resume", help="A certificate with open parts, to go on from.")
+@path_option(
+    "--warm-start",
+    help="A certificate of a network before it was retrained, fine-tuned or quantised: what of its "
+    "proof still holds is kept, and the rest is proved anew.",
+)
 @click.option(
     "--timeout",
     callback=converted(seconds),
@@ -163,12 +170,15 @@ def command(context: click.Context, /, **given: Any) -> int:
         raise click.UsageError(f"{missing} is missing: absint verify MODEL --region SPEC", context)
     if str(given["model"]).endswith((".yaml", ".yml", ".vnnlib")):
         raise click.UsageError(f"{given['model']} is a spec: put --region before it", context)
+    if given["resume"] is not None and given["warm_start"] is not None:
+        raise click.UsageError("--resume and --warm-start do not go together", context)
     request = Request(
         given["model"],
         given["region"],
         given["certificate"],
         given["counterexample"],
         given["resume"],
+        given["warm_start"],
         given["style"],
         not given["untrusted"],
     )
@@ -194,6 +204,7 @@ class Request:
     certificate: Path | None
     counterexample: Path | None
     resume: Path | None
+    warm: Path | None
     style: str
     trusted: bool = True
 
@@ -211,9 +222,10 @@ class Request:
         task = load(self.model, self.region, trusted=self.trusted, semantics=options.semantics)
         targets = self._targets(task)
         earlier = None if self.resume is None else _read_certificate(self.resume, task)
+        warm = None if self.warm is None else _read_warm(self.warm, task)
         report, line = reporter(self.style, task, options), ProgressLine(self.region.name)
         watched = dataclasses.replace(options, progress=line.search)
-        results = verify_each(task, watched, earlier)
+        results = verify_each(task, watched, earlier, warm)
         return targets.deliver(task, (self.model, self.region), results, report, line)
 
     def _targets(self, task: Task) -> Targets:
@@ -227,12 +239,26 @@ class Request:
         return Targets.of(names, self.region, self.certificate, self.counterexample, kind)
 
 
-def _read_certificate(path: Path, task: Task) -> Certificate:
-    """A certificate to go on from. Raises InputError unless it is about ``task``."""
+def _read(path: Path) -> Certificate:
+    """Raises InputError."""
     try:
-        certificate = Certificate.from_bytes(files.read(path, "certificate"))
+        return Certificate.from_bytes(files.read(path, "certificate"))
     except CertificateError as error:
         raise InputError(str(error), str(path)) from error
+
+
+def _read_warm(path: Path, task: Task) -> Certificate:
+    """A certificate to start from. Raises InputError unless the spec has its property."""
+    certificate = _read(path)
+    names = [problem.name for problem in task.spec.properties]
+    if certificate.problem.name not in names or isinstance(certificate.problem, DecodeProblem):
+        raise InputError(f"cannot be started from: the spec has only {', '.join(names)}", str(path))
+    return certificate
+
+
+def _read_certificate(path: Path, task: Task) -> Certificate:
+    """A certificate to go on from. Raises InputError unless it is about ``task``."""
+    certificate = _read(path)
     for part, bound, found in (
         ("model", certificate.model, task.model.digest),
         ("spec", certificate.spec, task.spec.digest),

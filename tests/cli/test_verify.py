@@ -225,3 +225,16 @@ def test_inspect_lists_all_that_is_unsupported(style: str, run: Run, tmp_path: P
     assert outcome.out.count("relu_3") == outcome.out.count("layer_4") == 1
     if style == "json":
         assert outcome.json["lowered"] is None
+
+
+def test_a_changed_network_starts_from_the_old_proof(
+    run: Run, identity: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "spec.yaml").write_text("region: {all: [-1, 1]}\nnever: y[0] >= 1.5\n")
+    assert run("verify", identity, "--region", "spec.yaml").code == 0
+    other = network([[[0.5, 0], [0, 1]], [[1, 0], [0, 1]]], tmp_path / "other.onnx")
+    command = ("verify", other, "--region", "spec.yaml", "--certificate", "other.cert")
+    assert run(*command, "--warm-start", "spec.cert").code == 0
+    assert run("check", "other.cert", "--model", other, "--region", "spec.yaml").code == 0
+    refused = run(*command, "--warm-start", "spec.cert", "--resume", "spec.cert")
+    assert (refused.code, "do not go together" in refused.err) == (2, True)
