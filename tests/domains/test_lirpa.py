@@ -173,10 +173,10 @@ def test_its_proofs_are_checked_like_ours(tmp_path: Path) -> None:
     (tmp_path / "net.graph").write_bytes(to_bytes(builder.build({"y": y})))
     (tmp_path / "spec.yaml").write_text("region: {all: [-1, 1]}\nnever: y <= -0.1 or y >= 3.2\n")
     files = tmp_path / "net.graph", tmp_path / "spec.yaml"
-    (result,) = api.verify(*files, SearchOptions(backend="lirpa", timeout=60))
+    (result,) = api.verify(*files, SearchOptions(backend="lirpa", timeout=60, semantics="real"))
     assert result.verdict.value == "verified"
     assert result.certificate is not None
-    assert api.check(result.certificate, *files).accepted
+    assert api.check(result.certificate, *files, semantics="real").accepted
 
 
 def test_without_the_library_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
