@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from absint.frontends.lowering import gated, moments
+from absint.frontends.lowering import enclosure, gated, moments
 from absint.frontends.lowering.emit import Emitter
 from absint.frontends.lowering.values import (
+    FLOATS,
     Array,
     Const,
     NotLoweredError,
@@ -71,11 +73,46 @@ def total(emit: Emitter, a: Var, b: Var, sign: int = 1) -> Var:
     return emit.add("sum", operands, {"coefficients": (1, sign)})
 
 
+def converted(emit: Emitter, x: Var, dtype: str) -> Var:
+    """``x`` in a type that holds its numbers; a wide integer as a float is rounded, so a product
+    with 1 stands for the conversion."""
+    if x.dtype in ("int32", "int64") and dtype in FLOATS:
+        return emit.add("scale", [x], consts={"weight": number(1.0, dtype).ir()}, dtype=dtype)
+    return Var(x.node, x.shape, dtype)
+
+
 def maximum(emit: Emitter, a: Var, b: Var, sign: int = 1) -> Var:
     """``max(a, b) = b + relu(a - b)``; with sign -1 ``min(a, b) = b - relu(b - a)``."""
     first, second = (a, b) if sign > 0 else (b, a)
     excess = emit.add("relu", [total(emit, first, second, -1)])
     return total(emit, b, excess, sign)
+
+
+def larger(emit: Emitter, a: Value, b: Value, sign: int = 1) -> Var:
+    """``max(a, b)`` of values of which one at most is constant; with sign -1 ``min(a, b)``."""
+    if isinstance(a, Const):
+        a, b = b, a
+    if isinstance(a, Const):
+        raise NotLoweredError("the extreme of constants that are not exact")
+    if isinstance(b, Var):
+        return maximum(emit, a, b, sign)
+    return bounded(emit, spread(emit, a, broadcast(a.shape, b.shape)), b, sign)
+
+
+def bounded(emit: Emitter, x: Var, bound: Const, sign: int) -> Var:
+    """``max(x, bound)``, with sign -1 ``min(x, bound)``; the bound does not enlarge ``x``.
+
+    One bound for all entries is a clip. Otherwise ``max(x, c) = relu(x - c) + c`` and ``min(x, c) =
+    c - relu(c - x)``: exact in real arithmetic, though roundings differ from the runtime's.
+    """
+    common = bound.common()
+    if common is not None:
+        return emit.clip(x, common, math.inf) if sign > 0 else emit.clip(x, -math.inf, common)
+    if sign > 0:
+        excess = emit.add("relu", [emit.scale(x, bias=enclosure.negate(bound))])
+        return emit.scale(excess, bias=bound)
+    minus = number(-1.0, x.dtype)
+    return emit.scale(emit.add("relu", [emit.scale(x, minus, bound)]), minus, bound)
 
 
 def extreme(emit: Emitter, x: Var, index: Array, sign: int = 1) -> Var:

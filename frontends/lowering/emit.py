@@ -55,6 +55,12 @@ class Emitter:
         it may be computed in ways that roundings of these nodes do not cover."""
         self.builder.real_only.add(what)
 
+    @property
+    def real(self) -> str:
+        """The float type of the model's inputs: for exact numbers, whose type means nothing."""
+        given = [port.dtype for port in self.builder.inputs if port.dtype in FLOATS]
+        return given[0] if given else "float64"
+
     def add(
         self,
         op: str,

@@ -58,6 +58,13 @@ def unmasked(value: Value | None) -> Value | None:
     return value.plain
 
 
+def plain(value: Value) -> Value:
+    """``unmasked`` of a tensor that there is."""
+    found = unmasked(value)
+    assert found is not None
+    return found
+
+
 def softmax(emit: Emitter, x: Var) -> Var:
     """Softmax on the last axis, over the entries that the mask of ``x`` lets take part."""
     if not isinstance(x, Masked) or bool(x.keep.all()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from absint.frontends.lowering import compose, enclosure, moments
+from absint.frontends.lowering import compose, enclosure, logic, moments
 from absint.frontends.lowering.arithmetic import fold, plus, times
 from absint.frontends.lowering.tensors import from_array
 from absint.frontends.lowering.values import (
@@ -93,24 +93,31 @@ def identity(call: Call) -> Value:
 def cast(call: Call) -> Value:
     """Between float types a variable keeps its real value; constants are converted as stored."""
     call.ignore("saturate", "round_mode")
-    return _cast(call.value(), dtype_name(call.integer("to")))
+    return _cast(call, dtype_name(call.integer("to")))
 
 
 def cast_like(call: Call) -> Value:
     call.ignore("saturate", "round_mode")
-    return _cast(call.value(), call.value(1).dtype)
+    return _cast(call, call.value(1).dtype)
 
 
-def _cast(x: Value, target: str) -> Value:
+def _cast(call: Call, target: str) -> Value:
+    x = call.value()
     if isinstance(x, Var):
-        if x.dtype not in FLOATS:
-            if x.dtype in ("int32", "int64") and target in ("int32", "int64"):
-                return Var(x.node, x.shape, target)
+        if target == "bool":
+            return logic.nonzero(call.emit, x)
+        if not _keeps(x.dtype, target):
             raise NotLoweredError(f"conversion of {x.dtype} that depends on the input to {target}")
-        if target not in ("float32", "float64"):
-            raise NotLoweredError(f"conversion of the network's values to {target}")
-        return Var(x.node, x.shape, target)
+        return compose.converted(call.emit, x, target)
     return _convert(x, target)
+
+
+def _keeps(source: str, target: str) -> bool:
+    """Whether a variable's value stays what it is; as a float every value keeps its real value."""
+    ids = ("int32", "int64")
+    if target in ("float32", "float64") or (source in ids and target in ids):
+        return True
+    return source not in FLOATS and target not in FLOATS and bool(np.can_cast(source, target))
 
 
 def _convert(x: Const, target: str) -> Const:

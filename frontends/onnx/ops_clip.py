@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from absint.frontends.lowering import compose, enclosure
+from absint.frontends.lowering import compose
 from absint.frontends.lowering.values import (
     FLOATS,
     Const,
@@ -30,12 +30,26 @@ def clip(call: Call) -> Value:
     if call.opset < 11:
         lower, upper = call.number("min", -largest), call.number("max", largest)
         require(lower <= upper, f"min {lower} is above max {upper}")
+    elif any(call.has(i) and isinstance(call.value(i), Var) for i in (1, 2)):
+        return _between(call, x)
     else:
         lower, upper = _end(call, 1, "min", x.dtype), _end(call, 2, "max", x.dtype)
     lower = min(lower, upper)
     if isinstance(x, Const):  # no two points move further apart: the radius still holds
         return Const(np.asarray(np.clip(x.value, lower, upper)), x.dtype, x.radius)
     return call.emit.clip(x, lower, upper)
+
+
+def _between(call: Call, x: Value) -> Value:
+    """Limits that depend on the input."""
+    for index, sign in ((1, 1), (2, -1)):
+        if call.has(index):
+            end = call.value(index)
+            require(end.dtype == x.dtype and math.prod(end.shape) == 1, "a limit that does not fit")
+            x = compose.larger(
+                call.emit, x, call.emit.rearrange(end, lambda a: a.reshape(())), sign
+            )
+    return x
 
 
 def _end(call: Call, index: int, name: str, dtype: str) -> float:
@@ -76,7 +90,7 @@ def _extreme(call: Call, sign: int) -> Value:
         return bound
     wide = [compose.spread(call.emit, value, shape) for value in variables]
     x = functools.reduce(lambda a, b: compose.maximum(call.emit, a, b, sign), wide)
-    return x if bound is None else _bounded(call, x, bound, sign)
+    return x if bound is None else compose.bounded(call.emit, x, bound, sign)
 
 
 def _fold(sign: int, a: Const, b: Const) -> Const:
@@ -86,17 +100,3 @@ def _fold(sign: int, a: Const, b: Const) -> Const:
     if not radii:
         return Const(value, a.dtype)
     return Const(value, a.dtype, functools.reduce(np.maximum, radii, np.zeros(value.shape)))
-
-
-def _bounded(call: Call, x: Var, bound: Const, sign: int) -> Value:
-    """One bound for all entries is a clip. Otherwise ``max(x, c) = relu(x - c) + c`` and ``min(x,
-    c) = c - relu(c - x)``: exact in real arithmetic, though roundings differ from the runtime's.
-    """
-    emit, common = call.emit, bound.common()
-    if common is not None:
-        return emit.clip(x, common, math.inf) if sign > 0 else emit.clip(x, -math.inf, common)
-    if sign > 0:
-        excess = emit.add("relu", [emit.scale(x, bias=enclosure.negate(bound))])
-        return emit.scale(excess, bias=bound)
-    minus = number(-1.0, x.dtype)
-    return emit.scale(emit.add("relu", [emit.scale(x, minus, bound)]), minus, bound)

@@ -1,4 +1,4 @@
-"""Comparisons and logic on constants, selection, and positions of extremes."""
+"""Positions of extremes, extremes, and remainders."""
 
 from __future__ import annotations
 
@@ -7,53 +7,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-from absint.frontends.lowering import compose, masks, tokens
+from absint.frontends.lowering import tokens
 from absint.frontends.lowering.values import (
-    MASKING,
-    Array,
     Const,
     NotLoweredError,
     Value,
     Var,
     axis_of,
-    broadcast,
     number,
     require,
 )
 from absint.frontends.onnx.call import Call
+from absint.frontends.onnx.ops_logic import exact
 
 Rule = Callable[[Call], Value]
-
-
-def exact(call: Call, index: int) -> Const:
-    """An exact constant operand."""
-    const = call.const(index, "a value")
-    if const.radius is not None:
-        raise NotLoweredError("a comparison of the results of rounding arithmetic")
-    return const
-
-
-def binary(operation: Callable[[Array, Array], Array], dtype: str | None = "bool") -> Rule:
-    """An operation on two exact constants; ``dtype`` None: of the first operand's type."""
-
-    def rule(call: Call) -> Value:
-        a, b = exact(call, 0), exact(call, 1)
-        require(a.dtype == b.dtype, f"operands of types {a.dtype} and {b.dtype}")
-        broadcast(a.shape, b.shape)
-        return Const(np.asarray(operation(a.value, b.value)), dtype or a.dtype)
-
-    return rule
-
-
-def negation(call: Call) -> Value:
-    x = exact(call, 0)
-    require(x.dtype == "bool", f"the negation of {x.dtype}")
-    return Const(~x.value, "bool")
-
-
-def is_nan(call: Call) -> Value:
-    """False: no value of a network over the reals is NaN, nor may a constant be."""
-    return Const(np.zeros(call.value().shape, dtype=np.bool_), "bool")
 
 
 def modulo(call: Call) -> Value:
@@ -65,45 +32,6 @@ def modulo(call: Call) -> Value:
     require(a.dtype == b.dtype, f"operands of types {a.dtype} and {b.dtype}")
     require(bool((b.value != 0).all()), "division by zero")
     return Const(np.asarray((np.fmod if fmod else np.mod)(a.value, b.value)), a.dtype)
-
-
-def where(call: Call) -> Value:
-    """A constant condition; one that takes entries out of a softmax gives a mask."""
-    condition, a, b = exact(call, 0), call.value(1), call.value(2)
-    require(condition.dtype == "bool", f"a condition of type {condition.dtype}")
-    require(a.dtype == b.dtype, f"operands of types {a.dtype} and {b.dtype}")
-    shape = broadcast(condition.shape, a.shape, b.shape)
-    keep = np.broadcast_to(condition.value, shape)
-    if isinstance(a, Const) and isinstance(b, Const):
-        return _constants(keep, a, b)
-    if isinstance(a, Const):
-        a, b, keep = b, a, ~keep
-    assert isinstance(a, Var)
-    if isinstance(b, Const):
-        low = b.common()
-        if low is not None and low <= MASKING:
-            wide = call.emit.broadcast(a, shape)
-            assert isinstance(wide, Var)
-            return masks.fill(call.emit, wide, keep, low)
-    first, second = (_plain(value) for value in (a, b))
-    sources = [call.emit.broadcast(value, shape) for value in (first, second)]
-    index = np.arange(keep.size).reshape(shape)
-    return compose.pick(call.emit, sources, np.where(keep, index, keep.size + index))
-
-
-def _plain(value: Value) -> Value:
-    found = masks.unmasked(value)
-    assert found is not None
-    return found
-
-
-def _constants(keep: Array, a: Const, b: Const) -> Const:
-    radius = None
-    if a.radius is not None or b.radius is not None:
-        zero = np.zeros(())
-        radii = [zero if c.radius is None else c.radius for c in (a, b)]
-        radius = np.where(keep, *radii)
-    return Const(np.where(keep, a.value, b.value), a.dtype, radius)
 
 
 def arg_extreme(sign: int) -> Rule:

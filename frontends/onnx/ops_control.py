@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import defs, helper
 
-from absint.frontends.lowering import compose
+from absint.frontends.lowering import compose, logic
 from absint.frontends.lowering.values import (
     Const,
     NotLoweredError,
@@ -20,19 +21,23 @@ from absint.frontends.lowering.values import (
     require,
 )
 from absint.frontends.onnx.call import Call
-from absint.frontends.onnx.ops_compare import exact
+from absint.frontends.onnx.ops_logic import exact
 from absint.frontends.onnx.tensors import DTYPES
 
 MAX_TRIPS = 1 << 14
 
 
 def branch(call: Call) -> tuple[Value, ...]:
-    """The branch that a constant condition chooses."""
-    condition = exact(call, 0)
-    require(condition.value.size == 1, f"a condition of shape {condition.shape}")
-    chosen, other = ("then_branch", "else_branch")[:: 1 if condition.value.all() else -1]
-    call.ignore(other)
-    return call.scope.graph(call.subgraph(chosen), [])
+    """The branch that a constant condition chooses; else both, and a choice of their results."""
+    condition = call.value()
+    require(math.prod(condition.shape) == 1, f"a condition of shape {condition.shape}")
+    if isinstance(condition, Const):
+        chosen, other = ("then_branch", "else_branch")[:: 1 if exact(call, 0).value.all() else -1]
+        call.ignore(other)
+        return call.scope.graph(call.subgraph(chosen), [])
+    bodies = [call.subgraph(name) for name in ("then_branch", "else_branch")]
+    results = [call.scope.graph(body, []) for body in bodies]
+    return logic.choose(call.emit, condition, *results)
 
 
 def loop(call: Call) -> tuple[Value, ...]:

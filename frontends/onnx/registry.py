@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from absint.frontends.lowering import logic
 from absint.frontends.lowering.values import Value
 from absint.frontends.onnx import (
     ops_activation,
@@ -22,6 +23,7 @@ from absint.frontends.onnx import (
     ops_einsum,
     ops_index,
     ops_linear,
+    ops_logic,
     ops_movement,
     ops_norm,
     ops_pad,
@@ -45,7 +47,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "Abs": ops_activation.absolute,
         "Add": ops_arithmetic.add,
-        "And": ops_compare.binary(np.logical_and),
+        "And": ops_logic.relation(np.logical_and, logic.both),
         "ArgMax": ops_compare.arg_extreme(1),
         "ArgMin": ops_compare.arg_extreme(-1),
         "Attention": ops_attention.attention,
@@ -71,7 +73,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Dropout": ops_arithmetic.dropout,
         "Einsum": ops_einsum.einsum,
         "Elu": ops_univariate.elu,
-        "Equal": ops_compare.binary(np.equal),
+        "Equal": ops_logic.relation(np.equal, logic.equal),
         "Erf": ops_univariate.function("erf"),
         "Exp": ops_univariate.function("exp"),
         "Expand": ops_movement.expand,
@@ -87,21 +89,21 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "GlobalAveragePool": ops_linear.global_average_pool,
         "GlobalLpPool": ops_pool.global_lp_pool,
         "GlobalMaxPool": ops_pool.global_max_pool,
-        "Greater": ops_compare.binary(np.greater),
-        "GreaterOrEqual": ops_compare.binary(np.greater_equal),
+        "Greater": ops_logic.relation(np.greater, logic.greater),
+        "GreaterOrEqual": ops_logic.relation(np.greater_equal, logic.greater_or_equal),
         "GroupNormalization": ops_norm.group,
         "HardSigmoid": ops_clip.hard_sigmoid,
         "HardSwish": ops_univariate.plain("hard_swish"),
         "Identity": ops_arithmetic.identity,
         "If": ops_control.branch,
         "InstanceNormalization": ops_norm.instance,
-        "IsNaN": ops_compare.is_nan,
+        "IsNaN": ops_logic.is_nan,
         "LRN": ops_norm.local_response,
         "LSTM": ops_recurrent.lstm,
         "LayerNormalization": ops_norm.layer,
         "LeakyRelu": ops_activation.leaky_relu,
-        "Less": ops_compare.binary(np.less),
-        "LessOrEqual": ops_compare.binary(np.less_equal),
+        "Less": ops_logic.relation(np.less, logic.less),
+        "LessOrEqual": ops_logic.relation(np.less_equal, logic.less_or_equal),
         "Log": ops_univariate.function("log"),
         "LogSoftmax": ops_softmax.log_softmax,
         "Loop": ops_control.loop,
@@ -117,9 +119,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Mul": ops_arithmetic.multiply,
         "Neg": ops_arithmetic.negate,
         "NonZero": ops_index.nonzero,
-        "Not": ops_compare.negation,
+        "Not": ops_logic.negation,
         "OneHot": ops_index.one_hot,
-        "Or": ops_compare.binary(np.logical_or),
+        "Or": ops_logic.relation(np.logical_or, logic.either),
         "PRelu": ops_activation.prelu,
         "Pad": ops_pad.pad,
         "Pow": ops_univariate.power,
@@ -174,13 +176,23 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Trilu": ops_index.triangle,
         "Unsqueeze": ops_movement.unsqueeze,
         "Upsample": ops_resize.upsample,
-        "Where": ops_compare.where,
-        "Xor": ops_compare.binary(np.logical_xor),
+        "Where": ops_logic.where,
+        "Xor": ops_logic.relation(np.logical_xor, logic.differ),
     }
 )
 
 INTEGERS = frozenset(
     {
+        "And",
+        "Equal",
+        "Greater",
+        "GreaterOrEqual",
+        "Less",
+        "LessOrEqual",
+        "Not",
+        "Or",
+        "Where",
+        "Xor",
         "Cast",
         "CastLike",
         "Concat",
@@ -207,7 +219,8 @@ INTEGERS = frozenset(
         "Scan",
     }
 )
-"""Ops whose rules take token ids, positions and quantised values that depend on the input."""
+"""Ops whose rules take token ids, positions, truth values and the integers of quantised networks
+that depend on the input."""
 
 MASKS = frozenset(
     {

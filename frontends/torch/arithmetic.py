@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 
-from absint.frontends.lowering import compose, enclosure, masks, moments
+from absint.frontends.lowering import compose, enclosure, logic, masks, moments
 from absint.frontends.lowering.arithmetic import fold, plus, times
 from absint.frontends.lowering.emit import Emitter
 from absint.frontends.lowering.linear import average
@@ -23,20 +24,21 @@ from absint.frontends.lowering.values import (
     number,
     require,
 )
-from absint.frontends.torch.call import Call, Rule, rounded, unmasked
+from absint.frontends.torch.call import Call, Rule, rounded
 from absint.frontends.torch.movement import select
 
 
-def cast(value: Value, dtype: str) -> Value:
+def cast(emit: Emitter, value: Value, dtype: str) -> Value:
     """``value`` in another element type; constants are converted as they would be stored."""
     if value.dtype == dtype:
         return value
     if isinstance(value, Var):
+        source = _variable(value)
+        if dtype == "bool":
+            return logic.nonzero(emit, source)
         if dtype not in FLOATS and not _widens(value.dtype, dtype):
             raise NotLoweredError(f"conversion of the network's values to {dtype}")
-        source = unmasked(value)
-        assert isinstance(source, Var)
-        return Var(source.node, source.shape, dtype)
+        return compose.converted(emit, source, dtype)
     if value.radius is not None:
         if dtype != "float64":
             raise NotLoweredError(f"conversion to {dtype} of the result of rounding arithmetic")
@@ -46,16 +48,15 @@ def cast(value: Value, dtype: str) -> Value:
 
 
 def _widens(source: str, target: str) -> bool:
-    """Whether every integer of one type is the same in the other."""
-    integers = "bool" not in (source, target) and source not in FLOATS
-    return integers and bool(np.can_cast(source, target))
+    """Whether every integer or truth value of one type is the same number in the other."""
+    return source not in FLOATS and bool(np.can_cast(source, target))
 
 
 def operand(call: Call, name: str) -> Value:
     """A tensor or number, in the result's element type."""
     value = call.read(name)
     if isinstance(value, Const | Var):
-        return cast(value, call.dtype)
+        return cast(call.emit, value, call.dtype)
     require(isinstance(value, int | float), f"argument {name} is no tensor and no number")
     return scalar(value, call.dtype)
 
@@ -95,7 +96,7 @@ def _difference(call: Call, first: str, second: str) -> Value:
 
 
 def _variable(x: Var) -> Var:
-    plain = unmasked(x)
+    plain = masks.plain(x)
     assert isinstance(plain, Var)
     return plain
 
@@ -109,11 +110,11 @@ def _weighted(call: Call, name: str, sign: int) -> Value:
         return value
     if factor == -1 and isinstance(value, Const):
         return Const(-value.value, value.dtype, value.radius)
-    return times(call.emit, unmasked(value), scalar(factor, call.dtype))
+    return times(call.emit, masks.plain(value), scalar(factor, call.dtype))
 
 
 def multiply(call: Call) -> Value:
-    a, b = unmasked(operand(call, "self")), unmasked(operand(call, "other"))
+    a, b = masks.plain(operand(call, "self")), masks.plain(operand(call, "other"))
     for x, y in ((a, b), (b, a)):
         one = isinstance(x, Const) and x.common() == 1.0
         if one and broadcast(x.shape, y.shape) == y.shape:
@@ -122,7 +123,7 @@ def multiply(call: Call) -> Value:
 
 
 def divide(call: Call) -> Value:
-    a, b = unmasked(operand(call, "self")), unmasked(operand(call, "other"))
+    a, b = masks.plain(operand(call, "self")), masks.plain(operand(call, "other"))
     mode = call.read("rounding_mode")
     require(b.dtype in FLOATS, f"a quotient of {b.dtype}")
     if mode not in (None, "floor"):
@@ -154,29 +155,19 @@ def extreme(sign: int, other: str = "other") -> Rule:
     """The larger (sign 1) or smaller (-1) of two operands."""
 
     def rule(call: Call) -> Value:
-        a, b = unmasked(operand(call, "self")), unmasked(operand(call, other))
-        if isinstance(a, Const) and isinstance(b, Const):
-            raise NotLoweredError("the extreme of constants that are not exact")
-        if isinstance(a, Const):
-            a, b = b, a
-        assert isinstance(a, Var)
-        if isinstance(b, Var):
-            return compose.maximum(call.emit, a, b, sign)
-        return _bounded(call.emit, a, b, sign)
+        a, b = masks.plain(operand(call, "self")), masks.plain(operand(call, other))
+        return compose.larger(call.emit, a, b, sign)
 
     return rule
 
 
-def _bounded(emit: Emitter, x: Var, bound: Const, sign: int) -> Value:
-    """One bound for all entries is a clip; otherwise ``c + relu(x - c)`` or ``c - relu(c - x)``."""
-    wide, common = compose.spread(emit, x, broadcast(x.shape, bound.shape)), bound.common()
-    if common is not None:
-        return emit.clip(wide, common, math.inf) if sign > 0 else emit.clip(wide, -math.inf, common)
-    if sign > 0:
-        excess = emit.add("relu", [emit.scale(wide, bias=enclosure.negate(bound))])
-        return emit.scale(excess, bias=bound)
-    minus = number(-1.0, x.dtype)
-    return emit.scale(emit.add("relu", [emit.scale(wide, minus, bound)]), minus, bound)
+def clamp(call: Call) -> Value:
+    """Between limits that are tensors: the upper one where the lower one is above it."""
+    x = masks.plain(operand(call, "self"))
+    for name, sign in (("min", 1), ("max", -1)):
+        if call.given(name):
+            x = compose.larger(call.emit, x, masks.plain(operand(call, name)), sign)
+    return x
 
 
 def total(call: Call) -> Value:
@@ -189,10 +180,15 @@ def mean(call: Call) -> Value:
 
 def _reduce(call: Call, mean: bool) -> Value:
     call.ignore("dtype")
-    x = cast(call.value(), call.dtype)
+    x = cast(call.emit, call.value(), call.dtype)
     axes = axes_of(call.integers("dim") or tuple(range(len(x.shape))), len(x.shape))
     if not axes:
         return x
+    if isinstance(x, Var) and x.dtype not in FLOATS and not mean:
+        whole = Var(x.node, x.shape, call.emit.real)
+        return dataclasses.replace(
+            average(call.emit, whole, axes, call.flag("keepdim"), mean), dtype=x.dtype
+        )
     y = average(call.emit, x, axes, call.flag("keepdim"), mean)
     if mean and call.flag("keepdim"):
         moments.averaged(call.emit, x, y, axes)
@@ -221,24 +217,27 @@ def to_copy(call: Call) -> Value:
     x = call.raw()
     if call.dtype == "float16" != x.dtype:
         call.emit.real_only("a conversion to float16")
-    return x if x.dtype == call.dtype else cast(x, call.dtype)
+    return x if x.dtype == call.dtype else cast(call.emit, x, call.dtype)
 
 
 def masked_fill(call: Call) -> Value:
-    x, where = call.raw(), call.const("mask").value
-    given = call.read("value")
+    x, mask, given = call.raw(), call.value("mask"), call.read("value")
     filler = scalar(given, call.dtype) if isinstance(given, int | float) else call.const("value")
-    shape = broadcast(x.shape, where.shape)
+    if isinstance(mask, Var):
+        return logic.select(call.emit, mask, filler, masks.plain(x))
+    where, shape = mask.value, broadcast(x.shape, mask.shape)
     fill = call.emit.broadcast(filler, shape)
     return _chosen(call, ~np.broadcast_to(where, shape), call.emit.broadcast(x, shape), fill)
 
 
 def where(call: Call) -> Value:
-    condition = call.const("condition").value.astype(bool)
+    condition = call.value("condition")
     a, b = operand(call, "self"), operand(call, "other")
+    if isinstance(condition, Var):
+        return logic.select(call.emit, condition, masks.plain(a), masks.plain(b))
     shape = broadcast(condition.shape, a.shape, b.shape)
     wide = [call.emit.broadcast(v, shape) for v in (a, b)]
-    return _chosen(call, np.broadcast_to(condition, shape), *wide)
+    return _chosen(call, np.broadcast_to(condition.value.astype(bool), shape), *wide)
 
 
 def _chosen(call: Call, condition: Array, a: Value, b: Value) -> Value:
@@ -248,4 +247,4 @@ def _chosen(call: Call, condition: Array, a: Value, b: Value) -> Value:
             filler = other.common()
             if filler is not None and filler <= MASKING:
                 return masks.fill(call.emit, x, keep, filler)
-    return select(call, condition, unmasked(a), unmasked(b))
+    return select(call, condition, masks.plain(a), masks.plain(b))

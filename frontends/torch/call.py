@@ -75,7 +75,7 @@ class Call:
 
     def value(self, name: str = "self") -> Value:
         """A tensor. Raises NotLoweredError where entries are masked by -inf."""
-        return unmasked(self.raw(name))
+        return masks.plain(self.raw(name))
 
     def var(self, name: str = "self") -> Var:
         """A tensor that depends on the input. Raises NotLoweredError for a constant."""
@@ -96,7 +96,7 @@ class Call:
 
     def tensors(self, name: str = "tensors") -> list[Value]:
         """A list of tensors."""
-        return [unmasked(value) for value in self.read(name)]
+        return [masks.plain(value) for value in self.read(name)]
 
     def number(self, name: str) -> float:
         """A number, rounded to the result's element type as PyTorch's kernels round it."""
@@ -175,13 +175,6 @@ Rule = Callable[[Call], Value | tuple[Value, ...]]
 
 _NEVER = frozenset({"device", "layout", "pin_memory", "memory_format", "non_blocking", "copy"})
 """Arguments about where and how a tensor is stored."""
-
-
-def unmasked(value: Value) -> Value:
-    """A tensor as a reader sees it that is no softmax. Raises NotLoweredError for infinite ones."""
-    result = masks.unmasked(value)
-    assert result is not None
-    return result
 
 
 def rounded(value: float, dtype: str) -> float:

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from absint.frontends.lowering import compose, elementary, enclosure, gated
+from absint.frontends.lowering import compose, elementary, enclosure, gated, masks
 from absint.frontends.lowering.arithmetic import times
 from absint.frontends.lowering.compose import raised
 from absint.frontends.lowering.values import Const, NotLoweredError, Value, Var, number, require
 from absint.frontends.torch.arithmetic import operand
-from absint.frontends.torch.call import Call, Rule, unmasked
+from absint.frontends.torch.call import Call, Rule
 
 
 def smooth(op: str) -> Rule:
@@ -203,7 +203,7 @@ def tangent(call: Call) -> Value:
 
 def power(call: Call) -> Value:
     """A constant exponent (integers, halves), or a positive constant base."""
-    x, y = unmasked(operand(call, "self")), unmasked(operand(call, "exponent"))
+    x, y = masks.plain(operand(call, "self")), masks.plain(operand(call, "exponent"))
     if isinstance(x, Var) and isinstance(y, Var):
         raise NotLoweredError("a power of which base and exponent depend on the input")
     if isinstance(x, Var):

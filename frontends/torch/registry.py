@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from absint.frontends.lowering import logic
 from absint.frontends.torch import (
     arithmetic,
     attention,
     bridge,
+    comparison,
     elementwise,
     linear,
     movement,
@@ -56,17 +58,20 @@ _EXACT = _names("""
 """Ops of which the result is exact where the operands are constants with exact values."""
 
 _EXACT_INTEGERS = _EXACT | _names("""
-    add.Scalar add.Tensor all.default any.default bitwise_and.Tensor bitwise_not.default
-    bitwise_or.Tensor bitwise_xor.Tensor cumsum.default div.Tensor_mode eq.Scalar eq.Tensor
-    floor_divide.default ge.Scalar ge.Tensor gt.Scalar gt.Tensor index.Tensor isinf.default
-    isnan.default le.Scalar le.Tensor logical_and.default logical_not.default logical_or.default
-    logical_xor.default lt.Scalar lt.Tensor mul.Scalar mul.Tensor ne.Scalar ne.Tensor
-    one_hot.default outer.default prod.default remainder.Scalar remainder.Tensor rsub.Scalar
-    sub.Scalar sub.Tensor sum.default sum.dim_IntList
+    __and__.Tensor __or__.Tensor __xor__.Tensor add.Scalar add.Tensor all.default any.default
+    bitwise_and.Tensor bitwise_not.default bitwise_or.Tensor bitwise_xor.Tensor cumsum.default
+    div.Tensor_mode eq.Scalar eq.Tensor floor_divide.default ge.Scalar ge.Tensor gt.Scalar
+    gt.Tensor index.Tensor isinf.default isnan.default le.Scalar le.Tensor logical_and.default
+    logical_not.default logical_or.default logical_xor.default lt.Scalar lt.Tensor mul.Scalar
+    mul.Tensor ne.Scalar ne.Tensor one_hot.default outer.default prod.default remainder.Scalar
+    remainder.Tensor rsub.Scalar sub.Scalar sub.Tensor sum.default sum.dim_IntList
 """)
 """The same where the result is integers or Booleans."""
 
 _ROWS: dict[str, Rule] = {
+    "__and__.Tensor": comparison.connective(logic.both, bitwise=True),
+    "__or__.Tensor": comparison.connective(logic.either, bitwise=True),
+    "__xor__.Tensor": comparison.connective(logic.differ, bitwise=True),
     "_log_softmax.default": bridge.log_softmax,
     "_native_batch_norm_legit_no_training.default": window.legit_batch_norm,
     "_softmax.default": attention.softmax,
@@ -78,20 +83,33 @@ _ROWS: dict[str, Rule] = {
     "add.Scalar": arithmetic.add,
     "add.Tensor": arithmetic.add,
     "addmm.default": linear.added_matmul("mat1", "mat2"),
+    "all.default": comparison.every,
+    "all.dim": comparison.every,
+    "all.dims": comparison.every,
     "amax.default": bridge.reduction("ReduceMax"),
     "amin.default": bridge.reduction("ReduceMin"),
+    "any.default": comparison.some,
+    "any.dim": comparison.some,
+    "any.dims": comparison.some,
     "argmax.default": attention.argmax,
     "avg_pool1d.default": window.average_pool(1),
     "avg_pool2d.default": window.average_pool(2),
     "avg_pool3d.default": window.average_pool(3),
     "baddbmm.default": linear.added_matmul("batch1", "batch2"),
     "batch_norm.default": window.batch_norm,
+    "bitwise_and.Tensor": comparison.connective(logic.both, bitwise=True),
+    "bitwise_not.default": comparison.negation,
+    "bitwise_or.Tensor": comparison.connective(logic.either, bitwise=True),
+    "bitwise_xor.Tensor": comparison.connective(logic.differ, bitwise=True),
     "bmm.default": linear.matmul("mat2"),
     "cat.default": movement.cat,
     "ceil.default": elementwise.ceil,
     "celu.default": elementwise.celu,
+    "clamp.Tensor": arithmetic.clamp,
     "clamp.default": elementwise.clamp,
+    "clamp_max.Tensor": arithmetic.clamp,
     "clamp_max.default": elementwise.clamp,
+    "clamp_min.Tensor": arithmetic.clamp,
     "clamp_min.default": elementwise.clamp,
     "constant_pad_nd.default": movement.pad,
     "conv1d.default": window.convolution(1),
@@ -113,26 +131,40 @@ _ROWS: dict[str, Rule] = {
     "einsum.default": bridge.einsum,
     "elu.default": elementwise.elu,
     "embedding.default": movement.embedding,
+    "eq.Scalar": comparison.relation(logic.equal),
+    "eq.Tensor": comparison.relation(logic.equal),
     "erf.default": elementwise.smooth("erf"),
     "exp.default": elementwise.smooth("exp"),
     "floor.default": elementwise.plain("floor"),
+    "ge.Scalar": comparison.relation(logic.greater_or_equal),
+    "ge.Tensor": comparison.relation(logic.greater_or_equal),
     "gelu.default": elementwise.gelu,
     "glu.default": elementwise.glu,
     "group_norm.default": attention.group_norm,
     "gru.input": recurrent.layers("GRU"),
+    "gt.Scalar": comparison.relation(logic.greater),
+    "gt.Tensor": comparison.relation(logic.greater),
     "hardsigmoid.default": elementwise.hard_sigmoid,
     "hardswish.default": elementwise.plain("hard_swish"),
     "hardtanh.default": elementwise.hard_tanh,
     "index.Tensor": movement.index,
     "layer_norm.default": attention.layer_norm,
+    "le.Scalar": comparison.relation(logic.less_or_equal),
+    "le.Tensor": comparison.relation(logic.less_or_equal),
     "leaky_relu.default": elementwise.leaky_relu,
     "linalg_vector_norm.default": bridge.vector_norm,
     "linear.default": linear.linear,
     "log.default": elementwise.smooth("log"),
     "log_sigmoid.default": elementwise.log_sigmoid,
     "log_softmax.int": bridge.log_softmax,
+    "logical_and.default": comparison.connective(logic.both),
+    "logical_not.default": comparison.negation,
+    "logical_or.default": comparison.connective(logic.either),
+    "logical_xor.default": comparison.connective(logic.differ),
     "logsumexp.default": bridge.reduction("ReduceLogSumExp"),
     "lstm.input": recurrent.layers("LSTM"),
+    "lt.Scalar": comparison.relation(logic.less),
+    "lt.Tensor": comparison.relation(logic.less),
     "masked_fill.Scalar": arithmetic.masked_fill,
     "masked_fill.Tensor": arithmetic.masked_fill,
     "matmul.default": linear.matmul("other"),
@@ -155,6 +187,8 @@ _ROWS: dict[str, Rule] = {
     "mul.Scalar": arithmetic.multiply,
     "mul.Tensor": arithmetic.multiply,
     "mv.default": linear.matmul("vec"),
+    "ne.Scalar": comparison.relation(logic.not_equal),
+    "ne.Tensor": comparison.relation(logic.not_equal),
     "neg.default": arithmetic.negate,
     "outer.default": linear.outer,
     "pad.default": movement.pad,
@@ -191,6 +225,7 @@ _ROWS: dict[str, Rule] = {
     "var.correction": arithmetic.variance,
     "var.default": arithmetic.variance,
     "var.dim": arithmetic.variance,
+    "where.Scalar": arithmetic.where,
     "where.ScalarOther": arithmetic.where,
     "where.ScalarSelf": arithmetic.where,
     "where.self": arithmetic.where,

@@ -42,7 +42,7 @@ def tensor(const: Const) -> Any:
     import torch
 
     exact(const)
-    return torch.from_numpy(np.ascontiguousarray(const.value)).to(getattr(torch, const.dtype))
+    return torch.from_numpy(np.array(const.value, order="C")).to(getattr(torch, const.dtype))
 
 
 def exact(const: Const) -> Const:

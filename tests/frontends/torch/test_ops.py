@@ -26,6 +26,7 @@ def tensor(*shape: int) -> T:
 
 
 CONDITION = tensor(3, 4) > 0
+LEVELS = tensor(3, 4).round()
 
 UNARY: dict[str, Callable[[T], Any]] = {
     "abs": torch.abs,
@@ -129,6 +130,50 @@ MOVES: dict[str, Callable[[T], Any]] = {
     "unbind": lambda x: x.unbind(1)[2],
     "unfold": lambda x: x.unfold(2, 2, 1),
 }
+LOGIC: dict[str, Callable[[T], Any]] = {
+    **{
+        f"{name} {kind}": lambda x, name=name, other=other: getattr(torch, name)(
+            x.round(), other(x)
+        )
+        for name in ("lt", "le", "gt", "ge", "eq", "ne")
+        for kind, other in (
+            ("variable", lambda x: x.flip(0).round()),
+            ("constant", lambda x: LEVELS),
+            ("number", lambda x: 1),
+            ("float32 without axes", lambda x: torch.tensor(0.1, dtype=torch.float32)),
+        )
+    },
+    **{
+        f"{name} {kind}": lambda x, name=name, other=other: getattr(torch, name)(x > 0, other(x))
+        for name in ("logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or")
+        for kind, other in (("variable", lambda x: x > 0.5), ("constant", lambda x: CONDITION))
+    },
+    "all": lambda x: (x > -1).all(),
+    "all dim": lambda x: (x > -1).all(1),
+    "and": lambda x: (x > 0) & (x < 0.5),
+    "any": lambda x: (x > 1).any(),
+    "any dim": lambda x: (x > 1).any(dim=2, keepdim=True),
+    "any of numbers": lambda x: x.round().any(dim=1),
+    "bitwise_not": lambda x: ~(x > 0),
+    "bitwise_xor": lambda x: (x > 0) ^ (x > 0.5),
+    "clamp": lambda x: torch.clamp(x, x.flip(0), x.flip(1)),
+    "clamp constant": lambda x: torch.clamp(x, max=tensor(3, 4)),
+    "clamp_min": lambda x: torch.clamp_min(x, x.flip(0)),
+    "count": lambda x: (x > 0).sum(1),
+    "logical_and of numbers": lambda x: torch.logical_and(x.round(), x.flip(0).round()),
+    "logical_not": lambda x: torch.logical_not(x.round()),
+    "masked_fill": lambda x: x.masked_fill(x > 0.5, 7.0),
+    "or": lambda x: (x < 0) | CONDITION,
+    "masked_fill constant": lambda x: tensor(3, 4).masked_fill(x[:1] > 0.5, 7.0),
+    "product with a truth value": lambda x: x * (x > 0),
+    "to Boolean": lambda x: x.round().bool().double(),
+    "to integers": lambda x: (x > 0).long(),
+    "where": lambda x: torch.where(x > 0, x, -2 * x),
+    "where broadcast": lambda x: torch.where(x[0] > 0, x, tensor(4)),
+    "where constant": lambda x: torch.where(x > 0, tensor(4), tensor(3, 1)),
+    "where number": lambda x: torch.where(x > 0, x, 0),
+    "where numbers": lambda x: torch.where(x > 0, 0.1, 0.3),
+}
 WHOLE: dict[str, Callable[[T], Any]] = {
     "adaptive_avg_pool1d": lambda x: F.adaptive_avg_pool1d(x, 3),
     "addmm": lambda x: torch.addmm(tensor(5), x[0], tensor(4, 5), beta=0.5, alpha=2),
@@ -168,7 +213,11 @@ WHOLE: dict[str, Callable[[T], Any]] = {
 }
 
 
-@pytest.mark.parametrize("table", [UNARY, BINARY, MOVES, WHOLE], ids=["x", "xy", "moves", "whole"])
+def _names(table: dict[str, Callable[[T], Any]]) -> str:
+    return next(iter(table))
+
+
+@pytest.mark.parametrize("table", [UNARY, BINARY, LOGIC, MOVES, WHOLE], ids=_names)
 def test_ops_equal_eager_mode(table: dict[str, Callable[[T], Any]]) -> None:
     """One export for all of a table: it takes a second."""
     example = torch.zeros(SHAPE, dtype=torch.float64)
