@@ -48,7 +48,7 @@ ONNX_HEAD = f"""
 ## ONNX
 
 Opsets {onnx_table.MIN_OPSET} to {onnx_table.MAX_OPSET}. Functions of the model,
-branches on constants and loops of a constant number of rounds are lowered in place. "Constant"
+branches and loops of a constant number of rounds are lowered in place. "Constant"
 means: the same for every input of the network. Everything else that a model holds is listed by
 `absint inspect`, with the node. Inputs of type int32 and int64 are token ids, which only look-ups
 read.
@@ -66,17 +66,13 @@ The ops of `torch.export`, without `aten.`:
 ONLY_CONSTANTS = "of constants"
 LIMITS: Mapping[str, str] = {
     **dict.fromkeys(
-        (
-            *("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Mod", "NonZero"),
-            *("Not", "OneHot", "Or", "Range", "Xor"),
-        ),
+        (*("Mod", "NonZero", "OneHot", "Range"),),
         ONLY_CONSTANTS,
     ),
     "Attention": "constant masks; no `nonpad_kv_seqlen`; a row may not be masked wholly",
     "BatchNormalization": "inference; constant parameters",
-    "Cast": "variables: float32, float64 and between integers",
-    "CastLike": "variables: float32, float64 and between integers",
-    "Clip": "constant limits",
+    "Cast": "of variables: to float32, float64, bool, and to types that hold every value",
+    "CastLike": "of variables: to float32, float64, bool, and to types that hold every value",
     "Compress": "a constant condition",
     "Conv": "a constant kernel",
     "ConvTranspose": "a constant kernel",
@@ -88,7 +84,7 @@ LIMITS: Mapping[str, str] = {
     "GatherND": "constant indices",
     "GRU": "constant weights; full lengths; sigmoid, tanh, relu; no clip; `layout=0`",
     "GroupNormalization": "constant scale and bias",
-    "If": "a constant condition",
+    "If": "of a condition that depends on the input, both branches are computed",
     "InstanceNormalization": "constant scale and bias",
     "IsNaN": "false",
     "LRN": "beta a multiple of 1/4",
@@ -111,7 +107,7 @@ LIMITS: Mapping[str, str] = {
     "Softmax": "additive and selected masks of -inf (or at most -1e30) become its index set",
     "TopK": "variables: k=1",
     "Upsample": "modes nearest and linear, constant scales",
-    "Where": "a constant condition",
+    "Where": "a mask of -inf with a constant condition",
 }
 _SAMPLE: Mapping[str, Attribute] = {"alpha": 0.5, "lower": -1.0, "upper": 1.0, "exponent": 2}
 

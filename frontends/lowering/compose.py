@@ -19,6 +19,7 @@ from absint.frontends.lowering.values import (
     Var,
     broadcast,
     number,
+    require,
 )
 
 
@@ -191,3 +192,12 @@ def raised(emit: Emitter, x: Var, exponent: float) -> Var:
     if exponent * 2 == int(exponent * 2):
         return raised(emit, square_root(emit, x), exponent * 2)
     raise NotLoweredError(f"the power {exponent}", "integers and multiples of 1/2 are")
+
+
+def stack(emit: Emitter, values: Sequence[Value], axis: int) -> Value:
+    """Values of one shape and type along a new axis."""
+    require(len({v.shape for v in values}) == 1, "rounds that give different shapes")
+    require(len({v.dtype for v in values}) == 1, "rounds that give different types")
+    shape = values[0].shape
+    index = np.arange(math.prod(shape) * len(values)).reshape((len(values), *shape))
+    return pick(emit, values, np.moveaxis(index, 0, axis))

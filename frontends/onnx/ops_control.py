@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,20 +55,10 @@ def loop(call: Call) -> tuple[Value, ...]:
             raise NotLoweredError("a loop whose end depends on the input")
         going, state = bool(done.value.all()), rest[: len(state)]
         rows.append(tuple(rest[len(state) :]))
-    stacked = [_stack(call, list(column), 0) for column in zip(*rows, strict=True)]
+    stacked = [compose.stack(call.emit, list(column), 0) for column in zip(*rows, strict=True)]
     if not rows and len(body.output) - 1 > len(state):
         raise NotLoweredError("a loop of no rounds with outputs a round")
     return (*state, *stacked)
-
-
-def _stack(call: Call, values: Sequence[Value], axis: int) -> Value:
-    """Values of one shape along a new axis."""
-    require(len({v.shape for v in values}) == 1, "rounds that give different shapes")
-    require(len({v.dtype for v in values}) == 1, "rounds that give different types")
-    shape = values[0].shape
-    size = int(np.prod(shape, dtype=np.int64))
-    index = np.arange(size * len(values)).reshape((len(values), *shape))
-    return compose.pick(call.emit, values, np.moveaxis(index, 0, axis))
 
 
 def scan(call: Call) -> tuple[Value, ...]:
@@ -96,10 +85,10 @@ def scan(call: Call) -> tuple[Value, ...]:
         results = call.scope.graph(body, [*state, *slices])
         state, row = list(results[:states]), list(results[states:])
         rows.append(row)
-    columns = [
-        _stack(call, list(column)[:: -1 if back else 1], axis_of(a, len(column[0].shape) + 1))
-        for column, (a, back) in zip(zip(*rows, strict=True), out, strict=True)
-    ]
+    columns = []
+    for column, (a, back) in zip(zip(*rows, strict=True), out, strict=True):
+        values = list(column)[:: -1 if back else 1]
+        columns.append(compose.stack(call.emit, values, axis_of(a, len(values[0].shape) + 1)))
     return (*state, *columns)
 
 

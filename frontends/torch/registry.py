@@ -260,9 +260,6 @@ HINTS: Mapping[str, str] = MappingProxyType(
     {
         "aten.atan.default": "inverse trigonometric functions are not in the core",
         "aten.topk.default": "argmax is",
-        "while_loop": "a Python loop of a fixed number of steps is",
-        "scan": "a Python loop of a fixed number of steps is",
-        "cond": "torch.where with a constant condition is",
     }
 )
 """What to add of ops that are not supported; where it helps, what is."""

@@ -15,7 +15,10 @@ from onnxmodels import Array, Var, agree_exactly, model, real, saved, single, va
 from absint.frontends.onnx import load
 from absint.frontends.runtime import OnnxRuntime
 from absint.ir import evaluate
+from absint.problem.contract import FLOAT32
 from absint.problem.errors import UnsupportedError
+from absint.proofs.bounds import Bounds, Boxes
+from absint.proofs.transformers.rounding import uncovered
 
 RELATIONS = ["Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"]
 KINDS = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "int64": TensorProto.INT64}
@@ -148,6 +151,30 @@ def test_if_with_a_condition_that_depends_on_the_input(tmp_path: Path) -> None:
     ]
     proto = model(nodes, {"x": [3]}, ["y"], {"zero": np.zeros((), np.float32)})
     agree_exactly(proto, tmp_path)
+
+
+def test_what_float32_arithmetic_gives_is_enclosed(tmp_path: Path) -> None:
+    """At ties, beside them, and at subnormal numbers; none of it is of real arithmetic only."""
+    nodes = [
+        helper.make_node("Less", ["a", "b"], ["less"]),
+        helper.make_node("Equal", ["a", "k"], ["same"]),
+        helper.make_node("Xor", ["less", "same"], ["odd"]),
+        helper.make_node("Cast", ["odd"], ["i"], to=TensorProto.INT64),
+        helper.make_node("Cast", ["i"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Where", ["less", "k", "b"], ["chosen"]),
+        helper.make_node("Clip", ["f", "chosen", "b"], ["kept"]),
+        helper.make_node("Mul", ["kept", "a"], ["y"]),
+    ]
+    proto = model(nodes, {"a": [], "b": []}, ["y"], {"k": np.float32(1.0)}, opset=16)
+    values = np.concatenate([CLOSE, np.array([-2.0, 1e18, 0.1], np.float32)])
+    x = np.array(list(itertools.product(values, values)), dtype=np.float64)
+    lowered = load(saved(proto, tmp_path))
+    assert not uncovered(lowered.graph, FLOAT32)
+    bounds = Bounds(lowered.graph, Boxes(lowered.graph, x, x), FLOAT32)
+    ((node, _),) = lowered.graph.output_slices()
+    lower, upper = (end.reshape(-1) for end in bounds.enclosure(node))
+    y = OnnxRuntime(lowered).run(x)[:, 0]
+    assert ((lower <= y) & (y <= upper)).all()
 
 
 def test_masks_that_depend_on_the_input_are_named(tmp_path: Path) -> None:

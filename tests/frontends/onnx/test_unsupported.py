@@ -31,7 +31,7 @@ def test_every_node_is_listed_even_behind_another(tmp_path: Path) -> None:
         helper.make_node("MatMul", ["a", "w"], ["b"]),
         helper.make_node("Pow", ["b", "b"], ["c"], name="power"),
         helper.make_node("Hardmax", ["c"], ["d"]),
-        helper.make_node("Cast", ["d"], ["f"], to=TensorProto.BOOL),
+        helper.make_node("Cast", ["d"], ["f"], to=TensorProto.INT8),
         helper.make_node("Elsewhere", ["f"], ["y"], domain="com.example"),
     ]
     proto = model(nodes, {"x": [1, 3]}, ["y"], {"w": whole(1, 3, 3), "e": whole(2, 3, 3)})
@@ -39,7 +39,7 @@ def test_every_node_is_listed_even_behind_another(tmp_path: Path) -> None:
         ("node 'wave' (Atan)", "this op"),
         ("node 'power' (Pow)", "a power of which base and exponent depend on the input"),
         ("node 3 (Hardmax)", "this op"),
-        ("node 4 (Cast)", "conversion of the network's values to bool"),
+        ("node 4 (Cast)", "conversion of float32 that depends on the input to int8"),
         ("node 5 (Elsewhere)", "an op of domain 'com.example'"),
     ]
 
@@ -85,12 +85,11 @@ SINGLE: list[tuple[onnx.ModelProto, str]] = [
     (single("Pow", ROW, var(2, 3)), "a power of which base and exponent depend"),
     (single("Pow", ROW, np.array(0.3, np.float32)), "the power 0.3"),
     (single("Pow", ROW, VECTOR), "exponents that differ"),
-    (single("Greater", ROW, VECTOR), "a value that depends"),
+    (single("OneHot", var(2), np.array(3), whole(3, 2)), "that depend"),
     (single("TopK", ROW, np.array([2]), count=2), "the 2 largest entries"),
     (single("CumSum", ROW, var()), "an axis that depends"),
     (single("Resize", ROW, None, np.array([2, 2], np.float32), mode="cubic"), "mode='cubic'"),
     (single("PRelu", ROW, var(3)), "a slope that depends"),
-    (single("Clip", ROW, var()), "min that depends"),
     (single("Clip", np.array([1, 2], dtype=np.int32)), "a clip of int32"),
     (single("Abs", np.array([1, -2])), "the absolute value of int64"),
     *[(single(op, ROW), "this op") for op in ("Atan", "ThresholdedRelu", "Hardmax", "Det")],
@@ -150,9 +149,9 @@ def test_token_ids_are_for_look_ups_only(tmp_path: Path) -> None:
     assert findings(proto, tmp_path) == [
         (place, "an operand of type int64 that depends on the input")
     ]
-    proto = single("Cast", ROW, to=TensorProto.FLOAT)
+    proto = single("Cast", ROW, to=TensorProto.UINT8)
     proto.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
-    what = "conversion of int64 that depends on the input to float32"
+    what = "conversion of int64 that depends on the input to uint8"
     assert findings(proto, tmp_path) == [("node 'the_node' (Cast)", what)]
 
 

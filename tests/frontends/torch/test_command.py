@@ -131,4 +131,4 @@ def test_inspect_lists_what_is_not_supported(run: Run) -> None:
     document = run("inspect", "torchfactories:several", "--format", "json").json
     assert document["lowered"] is None
     assert document["ops"]["aten.atan.default"] == 1
-    assert len(document["unsupported"]) == 4
+    assert len(document["unsupported"]) == 3
