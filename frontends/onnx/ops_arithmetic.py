@@ -107,7 +107,12 @@ def _cast(call: Call, target: str) -> Value:
         if target == "bool":
             return logic.nonzero(call.emit, x)
         if not _keeps(x.dtype, target):
-            raise NotLoweredError(f"conversion of {x.dtype} that depends on the input to {target}")
+            kind = (
+                "the network's values"
+                if x.dtype in FLOATS
+                else f"{x.dtype} that depends on the input"
+            )
+            raise NotLoweredError(f"conversion of {kind} to {target}")
         return compose.converted(call.emit, x, target)
     return _convert(x, target)
 

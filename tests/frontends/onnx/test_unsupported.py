@@ -39,7 +39,7 @@ def test_every_node_is_listed_even_behind_another(tmp_path: Path) -> None:
         ("node 'wave' (Atan)", "this op"),
         ("node 'power' (Pow)", "a power of which base and exponent depend on the input"),
         ("node 3 (Hardmax)", "this op"),
-        ("node 4 (Cast)", "conversion of float32 that depends on the input to int8"),
+        ("node 4 (Cast)", "conversion of the network's values to int8"),
         ("node 5 (Elsewhere)", "an op of domain 'com.example'"),
     ]
 
