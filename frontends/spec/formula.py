@@ -53,24 +53,31 @@ def disjuncts(formula: Formula, prune: bool = True) -> list[Conjunction]:
     Raises:
         FormulaSizeError: it has more than MAX_CONJUNCTIONS conjunctions or MAX_ATOMS atoms.
     """
-    expanded = _expand(formula)
-    if not prune:
-        return expanded
-    rows = (simplified(row) for row in expanded)
-    return list(dict.fromkeys(row for row in rows if row is not None))
+    return _expand(formula, prune)
 
 
-def _expand(formula: Formula) -> list[Conjunction]:
+def _expand(formula: Formula, prune: bool) -> list[Conjunction]:
     if isinstance(formula, LinearConstraint):
-        return [(formula,)]
+        return _pruned([(formula,)]) if prune else [(formula,)]
+    parts = tuple(dict.fromkeys(formula.parts)) if prune else formula.parts
     if isinstance(formula, Or):
-        rows = [row for part in formula.parts for row in _expand(part)]
+        rows = [row for part in parts for row in _expand(part, prune)]
         _check_size(len(rows), sum(map(len, rows)))
-        return rows
+        return _pruned(rows) if prune else rows
     rows = [()]
-    for part in formula.parts:
-        rows = _product(rows, _expand(part))
+    for part in parts:
+        rows = _product(rows, _expand(part, prune))
+        rows = _pruned(rows) if prune else rows
     return rows
+
+
+def _pruned(rows: list[Conjunction]) -> list[Conjunction]:
+    """Each conjunction once, in whatever order its atoms stand, without contradictions."""
+    kept: dict[frozenset[LinearConstraint], Conjunction] = {}
+    for row in map(simplified, rows):
+        if row is not None:
+            kept.setdefault(frozenset(row), row)
+    return list(kept.values())
 
 
 def _product(left: list[Conjunction], right: list[Conjunction]) -> list[Conjunction]:

@@ -84,7 +84,7 @@ BAD = [
     (OK + "never: argmax is 0 and argmax is 1", "2:8: this is never true"),
     (OK + "never: ['y[0] > 1', 'y[1] > 2 and y[1] < 2']", "2:21: this is never true"),
     (OK + "never: x[0] > 1/2", "2:8: this speaks of no output"),
-    (OK + "never: " + " and ".join(["(argmax is 0 or y[0] > y[1] + y[2])"] * 14),
+    (OK + "never: " + " and ".join(f"(argmax is 0 or y[0] > y[1] + {k})" for k in range(14)),
      "2:8: the condition expands to more than 10000"),
     (OK + "semantics: rael\nnever: y[0] > 1",
      "2:12: unknown value 'rael'; did you mean 'real'? (semantics is real or float32)"),

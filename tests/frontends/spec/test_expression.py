@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import example, given, reject, settings
 from hypothesis import strategies as st
 
 from absint.frontends.spec import read
@@ -130,7 +130,17 @@ def _truth(case: Case, point: Point) -> bool:
     return bool(eval(case.code, {"F": F, "x": point[0], "y": point[1]}))
 
 
+REPEATED = Case(
+    "(" + " or ".join(["(argmax in [0, 0, 0])"] * 3) + ")",
+    "(" + " or ".join(["(y.index(max(y)) in [0, 0, 0])"] * 3) + ")",
+)
+"""Its negation would be a product of 3^9 alternatives, of which three differ."""
+
+
 @settings(max_examples=150, deadline=None)
+@example(
+    REPEATED, [((F(0),) * 3, (F(1), F(0), F(0), F(1))), ((F(0),) * 3, (F(0), F(0), F(0), F(1)))]
+)
 @given(conditions, st.lists(points, min_size=1, max_size=8))
 def test_normal_form_is_the_condition(case: Case, samples: list[Point]) -> None:
     formula = _parse(case.text)

@@ -53,11 +53,18 @@ def test_true_and_false() -> None:
     assert disjuncts(negate(And(()))) == []
 
 
+def test_repeated_parts_and_alternatives_are_taken_once() -> None:
+    a, b = row((0, 1)), row((1, 1))
+    assert disjuncts(And((Or((a, b)),) * 60)) == [(a,), (b,)]
+    assert disjuncts(Or((And((a, b)), And((b, a))))) == [(a, b)]
+
+
 def test_expansion_is_bounded() -> None:
     choice = Or(tuple(row((i, 1)) for i in range(10)))
     assert len(disjuncts(And((choice, choice)), prune=False)) == 100
-    blown: Formula = And((choice,) * 60)
+    choices = [Or(tuple(row((i, 1), bound=k) for i in range(10))) for k in range(60)]
+    blown: Formula = And(tuple(choices))
     with pytest.raises(FormulaSizeError):
         disjuncts(blown)
     with pytest.raises(FormulaSizeError):
-        disjuncts(Or((And((choice,) * 4), row((0, 1)))))
+        disjuncts(Or((And(tuple(choices[:5])), row((0, 1)))))
