@@ -64,7 +64,7 @@ def read_document(
     """
     source, root = parse(text, path)
     leaves = Leaves(source, files)
-    fields = leaves.fields(root, "a spec", TOP)
+    fields = leaves.fields(root, "a spec", TOP, ("decode",))
     for key in ("name", "description"):
         if key in fields:
             leaves.text(fields[key], key)

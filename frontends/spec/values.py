@@ -35,12 +35,17 @@ class Leaves:
             raise self.source.error(f"{what} is a mapping of keys to values", node)
         return node
 
-    def fields(self, node: Node, what: str, known: Collection[str]) -> dict[str, Node]:
-        """The values of a mapping whose keys are all in ``known``."""
+    def fields(
+        self, node: Node, what: str, known: Collection[str], elsewhere: Collection[str] = ()
+    ) -> dict[str, Node]:
+        """The values of a mapping whose keys are all in ``known``.
+
+        ``elsewhere`` are keys of other documents, which a misspelt key may have meant.
+        """
         mapping = self.mapping(node, what)
         for key, place in mapping.keys.items():
             if key not in known:
-                raise self.source.error(unknown("key", key, known), place)
+                raise self.source.error(unknown("key", key, (*known, *elsewhere)), place)
         return mapping.values
 
     def items(self, node: Node, what: str) -> tuple[Node, ...]:

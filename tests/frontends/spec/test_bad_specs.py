@@ -86,6 +86,8 @@ BAD = [
     (OK + "never: x[0] > 1/2", "2:8: this speaks of no output"),
     (OK + "never: " + " and ".join(f"(argmax is 0 or y[0] > y[1] + {k})" for k in range(14)),
      "2:8: the condition expands to more than 10000"),
+    (OK + "decoder: {steps: 3}\nnever: y[0] > 1",
+     "2:1: unknown key 'decoder'; did you mean 'decode'?"),
     (OK + "semantics: rael\nnever: y[0] > 1",
      "2:12: unknown value 'rael'; did you mean 'real'? (semantics is real or float32)"),
     (OK + "input_values: both\nnever: y[0] > 1", "2:15: unknown value 'both'"),
