@@ -2,14 +2,15 @@
 
 Beyond the first layer a position's key and value depend on several slots. Most of what they are
 is said by the position's own token (that of the slot that its residual stream starts from), so they
-are bounded for each of its tokens on its own: an attend node then chooses between entries, a token
-each, whose key and value are narrow intervals. Many states share a prefix; each prefix is bounded
-once.
+are bounded for each of its tokens on its own, and each token of the slot that its first layer reads
+most: an attend node then chooses between entries, a pair of tokens each, whose key and value are
+narrow intervals. Many states share a prefix; each prefix is bounded once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,15 @@ def anchors(graph: Graph, slots: Sequence[frozenset[int]]) -> list[int | None]:
     return [next(iter(own)) if len(own) == 1 else None for own in found]
 
 
+def _held(sets: BoolArray, slot: int | None, token: int | None) -> BoolArray:
+    if slot is None:
+        return sets
+    own = sets.copy()
+    own[slot] = False
+    own[slot, token] = True
+    return own
+
+
 class Prefixes:
     """Bounds of pairs (key, value) for token sets whose own slot holds one token, each row once."""
 
@@ -57,24 +67,33 @@ class Prefixes:
         slots = {self._anchors[i] for i in pair}
         return next(iter(slots)) if len(slots) == 1 else None
 
-    def of(self, pair: Pair, sets: BoolArray, bound: Bound) -> tuple[FloatArray, BoolArray]:
-        """(batch, entries, 2 (key size + value size)) and what is closed, (batch, entries).
+    def of(
+        self, pair: Pair, reads: Sequence[int | None], sets: BoolArray, bound: Bound
+    ) -> tuple[FloatArray, BoolArray]:
+        """(batch, tokens, most, 2 (key size + value size)) and what is closed, (batch, tokens,
+        most).
 
-        An entry is a token that stands in the pair's own slot in some state; it is closed, and
-        zero, in states where it does not. NaN where something has no value.
+        An entry is a token that stands in the pair's own slot in some state, with a token of the
+        slot that this state ``reads`` (of which there are up to ``most``; one entry where that is
+        None). It is closed, and zero, in states where it does not stand there. NaN where something
+        has no value.
         """
         slot = self.anchor(pair)
         assert slot is not None
-        tokens = np.flatnonzero(sets[:, slot].any(axis=0))
-        opened = sets[:, slot][:, tokens]
-        states, entries = np.nonzero(opened)
-        rows = sets[states]
-        rows[:, slot] = False
-        rows[np.arange(len(rows)), slot, tokens[entries]] = True
-        found = self._bounds(pair, rows, bound)
-        table = np.zeros((*opened.shape, found.shape[1]))
-        table[states, entries] = found
-        return table, ~opened
+        tokens = np.flatnonzero(sets[:, slot].any(axis=0)).tolist()
+        rows, places = [], []
+        for state, read in enumerate(reads):
+            others = [None] if read is None else np.flatnonzero(sets[state, read]).tolist()
+            for (one, token), (two, other) in product(enumerate(tokens), enumerate(others)):
+                if sets[state, slot, token]:
+                    rows.append(_held(_held(sets[state], slot, token), read, other))
+                    places.append((state, one, two))
+        found = self._bounds(pair, np.array(rows), bound)
+        place = tuple(np.array(places).T)
+        closed = np.ones((len(sets), len(tokens), int(place[2].max()) + 1), dtype=np.bool_)
+        table = np.zeros((*closed.shape, found.shape[1]))
+        table[place], closed[place] = found, False
+        return table, closed
 
     def _bounds(self, pair: Pair, rows: BoolArray, bound: Bound) -> FloatArray:
         read = sorted(self._slots[pair[0]] | self._slots[pair[1]])

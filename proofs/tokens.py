@@ -24,7 +24,8 @@ from absint.proofs.arithmetic import (
 )
 from absint.proofs.bounds import Bounds
 from absint.proofs.conditional import Prefixes
-from absint.proofs.transformers import forward
+from absint.proofs.reads import contributions, first_attention, most_read
+from absint.proofs.transformers import coupled, forward
 from absint.proofs.transformers.affine import Interval
 from absint.proofs.transformers.attend import Attention, Entries
 
@@ -38,12 +39,34 @@ class Tables:
         self.graph, self.tokens = graph, tokens
         self.slots = slots_of(graph)
         self.prefixes = Prefixes(graph, self.slots)
+        self.deep = any(self._several(node) for node in graph.nodes)
+        """Whether some attention reads what depends on several slots."""
         self._known: dict[int, Interval] = {}
+        self._read: dict[tuple[int, int], tuple[list[int], FloatArray]] = {}
 
     def slot(self, position: int) -> int | None:
         """The one slot that a node depends on; None where there are several, or none."""
         own = self.slots[position]
         return next(iter(own)) if len(own) == 1 else None
+
+    def read(self, pair: tuple[int, int]) -> tuple[list[int], FloatArray]:
+        """The slots that a position's first layer reads, but its own, and what their tokens add."""
+        if pair not in self._read:
+            self._read[pair] = self._contributions(pair)
+        return self._read[pair]
+
+    def _contributions(self, pair: tuple[int, int]) -> tuple[list[int], FloatArray]:
+        node = first_attention(self.graph, self.slots, pair[0])
+        if node is None:
+            return [], np.zeros((0, self.tokens, 1))
+        slots = [next(iter(self.slots[key])) for key, _ in _pairs(node)]
+        tables = [0.5 * self.of(i)[0] + 0.5 * self.of(i)[1] for i in node.inputs]
+        added = contributions(node, [table.reshape((self.tokens, -1)) for table in tables])
+        kept = [i for i, slot in enumerate(slots) if slot != self.prefixes.anchor(pair)]
+        return [slots[i] for i in kept], added[kept]
+
+    def _several(self, node: Node) -> bool:
+        return node.op == "attend" and any(self.slot(i) is None for i in node.inputs[1:])
 
     def of(self, position: int) -> Interval:
         """The table of a node that depends on one slot."""
@@ -143,12 +166,11 @@ class TokenSets:
                 size = int(own.any(axis=0).sum())
                 parts.setdefault((-(-size.bit_length() // 2), varied), []).append(pair)
             elif (anchor := self.tables.prefixes.anchor(pair)) is not None:
-                size = int(self.sets[:, anchor].any(axis=0).sum())
-                bounded.setdefault(size, []).append(pair)
+                bounded.setdefault(anchor, []).append(pair)
             else:
                 loose.append(pair)
         entries = [self._tabled(pairs, groups, varied) for (_, varied), pairs in parts.items()]
-        entries += [self._bounded(pairs, groups) for pairs in bounded.values()]
+        entries += [self._bounded(slot, pairs, groups) for slot, pairs in bounded.items()]
         if loose:
             entries.append(self._loose(loose, groups, values))
         q = self._operand(query, values)
@@ -172,19 +194,36 @@ class TokenSets:
         closed = None
         if varied:
             closed = ~np.stack([own[:, t] for own, t in zip(open_, padded, strict=True)], axis=2)
-        return Entries((sides[0][0], sides[0][1]), (sides[1][0], sides[1][1]), closed)
+        cells = np.array(slots), np.stack(padded, axis=1)
+        return Entries((sides[0][0], sides[0][1]), (sides[1][0], sides[1][1]), closed, cells)
 
-    def _bounded(self, pairs: Sequence[tuple[int, int]], groups: int) -> Entries:
-        """Positions whose keys and values are bounded for each token of their own slot."""
-        found = [self.tables.prefixes.of(pair, self.sets, self._ends) for pair in pairs]
-        both = np.stack([table for table, _ in found], axis=2)
-        closed = np.stack([own for _, own in found], axis=2)
+    def _bounded(self, anchor: int, pairs: Sequence[tuple[int, int]], groups: int) -> Entries:
+        """Positions whose keys and values are bounded for each token of their own slot, and of the
+        one that they read most."""
+        found = [
+            self.tables.prefixes.of(pair, self._reads(pair), self.sets, self._ends)
+            for pair in pairs
+        ]
+        tokens = np.flatnonzero(self.sets[:, anchor].any(axis=0))
+        shape = (self.batch, -1, len(pairs))
+        both = np.stack([table for table, _ in found], axis=3)
+        closed = np.stack([own for _, own in found], axis=3).reshape(shape)
         cut = np.cumsum([self.tables.graph.nodes[p].size for p in (pairs[0][0], *pairs[0])])
         ends = []
-        for part in np.split(both, cut, axis=3):
+        for part in np.split(both.reshape((*closed.shape, -1)), cut, axis=3):
             split = part.reshape((*part.shape[:3], groups, -1))
             ends.append(np.ascontiguousarray(np.moveaxis(split, 3, 1)))
-        return Entries((ends[0], ends[1]), (ends[2], ends[3]), closed if closed.any() else None)
+        cells = np.full(len(pairs), anchor), np.repeat(tokens[:, None], len(pairs), axis=1)
+        mask = closed if closed.any() else None
+        return Entries((ends[0], ends[1]), (ends[2], ends[3]), mask, cells)
+
+    def _reads(self, pair: tuple[int, int]) -> list[int | None]:
+        """For each state the slot besides its own that a position reads most."""
+        slots, added = self.tables.read(pair)
+        if not slots:
+            return [None] * self.batch
+        chosen = [most_read(added, own[slots]) for own in self.sets]
+        return [None if i is None else slots[i] for i in chosen]
 
     def _ends(self, pair: tuple[int, int], sets: BoolArray) -> FloatArray:
         """For ``prefixes``: the lower and the upper ends of a key, then those of a value."""
@@ -216,17 +255,46 @@ class TokenSets:
             slot = self.tables.slot(position)
             if slot is not None:
                 by_slot.setdefault(slot, []).append((position, c))
-        for slot, own in by_slot.items():
-            total = np.nextafter(total + self._least(slot, own), -np.inf)
+        functions = {slot: self._function(slot, own) for slot, own in by_slot.items()}
+        for least in functions.values():
+            total = np.nextafter(total + least.min(axis=2), -np.inf)
         for position in attentions:
             last = enough is not None and position == attentions[-1]
             goal = enough - total if enough is not None and last else None
             found = self._attentions[position].minimum(parts[position], goal)
             total = np.nextafter(total + found, -np.inf)
+        if self.tables.deep and (enough is None or not (total >= enough).all()):
+            given = {position: parts[position] for position in attentions}
+            total = np.fmax(total, self._coupled(functions, given))
         return total
 
-    def _least(self, slot: int, own: Sequence[tuple[int, FloatArray]]) -> FloatArray:
-        """At most the least, over a slot's set, of a linear function of its nodes."""
+    def _coupled(
+        self, functions: Mapping[int, FloatArray], parts: Mapping[int, FloatArray]
+    ) -> FloatArray | float:
+        """The same bound with the same tokens in the tables and in all heads."""
+        read = [
+            one
+            for position, c in parts.items()
+            for one in coupled.heads(self._attentions[position], c)
+        ]
+        if not all(coupled.couples(attention) for attention, _, _ in read):
+            return -np.inf
+        if not 0 < len(read) <= coupled.HEADS:
+            return -np.inf
+        slots = sorted(
+            {*functions, *(s for attention, *_ in read for s in coupled.slots(attention))}
+        )
+        own = self.sets[:, slots]
+        tokens = np.flatnonzero(own.any(axis=(0, 1)))
+        open_ = np.where(own[..., tokens], 0.0, np.inf)[:, None]
+        fixed = np.repeat(open_, read[0][2].shape[1], axis=1)
+        for slot, least in functions.items():
+            fixed[:, :, slots.index(slot)] = least[..., tokens]
+        return coupled.minimum(fixed, np.array(slots), tokens, read)
+
+    def _function(self, slot: int, own: Sequence[tuple[int, FloatArray]]) -> FloatArray:
+        """At most a linear function of a slot's nodes, (batch, rows, tokens), token by token;
+        infinite for tokens that it does not hold."""
         found: FloatArray = np.zeros((1, 1, 1))
         lost: FloatArray = np.zeros((1, 1, 1))
         for position, c in own:
@@ -243,8 +311,8 @@ class TokenSets:
             found = found + part
             lost = lost + gamma(2) * np.abs(found) + gamma(2) * np.abs(part)
         sure = np.nextafter(found - inflate(lost, 4 * len(own)), -np.inf)
-        least: FloatArray = np.where(self.sets[:, None, slot], sure, np.inf).min(axis=2)
-        return least
+        found = np.where(self.sets[:, None, slot], sure, np.inf)
+        return found
 
 
 def _pairs(node: Node) -> list[tuple[int, int]]:

@@ -57,26 +57,49 @@ class Choices:
                 ends.append(np.moveaxis(split, 2, 0)[None])
             sides.append((ends[0], ends[1]))
         opened = np.stack([self.sets[i] for i in positions], axis=2)
-        return Entries(sides[0], sides[1], None if opened.all() else ~opened)
+        tokens = np.repeat(np.arange(opened.shape[1])[:, None], len(positions), axis=1)
+        cells = np.array(positions), tokens
+        return Entries(sides[0], sides[1], None if opened.all() else ~opened, cells)
 
-    def least(self, state: int, rows: FloatArray, rng: random.Random) -> list[Any]:
+    def least(
+        self,
+        state: int,
+        rows: FloatArray,
+        rng: random.Random,
+        fixed: FloatArray | None = None,
+    ) -> list[Any]:
         """For each direction, (heads * size,), its least value over choices, as a ball.
+
+        ``fixed`` (directions, positions, entries) is added to each choice's.
 
         Of what is an interval, several corners are tried: then the least is no less than the truth.
         """
         query = corner(tuple(end[state] for end in self.query), rng)
-        heads = [self._head(h, state, query, row_points) for h, row_points in self._points(rng)]
+        points = self._points(rng)
+        heads = [self._head(h, state, query, points) for h in range(self.heads)]
         best: list[Any] = [None] * len(rows)
-        for means in zip(*heads, strict=True):
+        for chosen, *means in zip(self._choices(state, points), *heads, strict=True):
             flat = [value for mean in means for value in mean]
             for i, row in enumerate(rows.tolist()):
                 total = dot(row, flat)
+                if fixed is not None:
+                    own = fixed[i, range(len(chosen)), list(chosen)].tolist()
+                    total = total + add(map(number, own))
                 if best[i] is None or total < best[i]:
                     best[i] = total
         return best
 
-    def _points(self, rng: random.Random) -> Iterator[tuple[int, list[list[list[Point]]]]]:
-        """For each head the same points: for each position and entry, keys with values."""
+    def _choices(self, state: int, points: list[list[list[Point]]]) -> Iterator[tuple[int, ...]]:
+        """The entries of every choice, in the order of ``_head``."""
+        return itertools.product(
+            *(
+                [e for e in np.flatnonzero(self.sets[i][state]).tolist() for _ in own[e]]
+                for i, own in enumerate(points)
+            )
+        )
+
+    def _points(self, rng: random.Random) -> list[list[list[Point]]]:
+        """For each position and entry, keys with values."""
         points = []
         for keys, values in zip(self.keys, self.values, strict=True):
             rows = []
@@ -86,7 +109,7 @@ class Choices:
                 count = 1 if exactly else 3
                 rows.append([(corner(own[0], rng), corner(own[1], rng)) for _ in range(count)])
             points.append(rows)
-        return ((head, points) for head in range(self.heads))
+        return points
 
     def _head(
         self, head: int, state: int, query: list[float], points: list[list[list[Point]]]

@@ -33,6 +33,7 @@ from absint.proofs.transcendental import exp_of_negative
 from absint.proofs.transformers.affine import Interval
 
 BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
 
 CHUNK = 1 << 17
 """Entries worked on at once, so that they stay in the processor's cache."""
@@ -52,6 +53,9 @@ class Entries:
     keys: Interval
     values: Interval
     closed: BoolArray | None
+    cells: tuple[IntArray, IntArray] | None = None
+    """What a choice says of the text, where it does: the slot of each position, (positions,), and
+    the tokens there, (tokens, positions); each has as many entries, one after another."""
 
     @property
     def count(self) -> int:
@@ -107,7 +111,7 @@ class Attention:
         return down(total - self._drowned)
 
     def _head(self, head: int, c: FloatArray, goal: FloatArray | None) -> FloatArray:
-        group, member = divmod(head, self.heads // self.groups)
+        group = head // (self.heads // self.groups)
         entries = sum(p.count for p in self.parts)
         found = np.empty((self.batch, c.shape[1]))
         for rows in _slices(c.shape[1], max(1, CHUNK // entries)):
@@ -124,58 +128,92 @@ class Attention:
                     for i, p in enumerate(self.parts)
                 ]
                 known = None if goal is None else goal[some, rows]
-                found[some, rows] = self._ratio((some, group, member), own, us, known)
+                found[some, rows] = self.ratio(head, own, some, us).minimum(known)
         return found
 
-    def _ratio(
-        self, place: Place, c: FloatArray, us: list[FloatArray], goal: FloatArray | None
-    ) -> FloatArray:
-        """Bounds (states, rows) of the least ratio of one head; close where below ``goal``.
+    def ratio(
+        self, head: int, c: FloatArray, some: slice, us: list[FloatArray] | None = None
+    ) -> Ratio:
+        """One head in directions c (states or 1, rows, width), on some states."""
+        group, member = divmod(head, self.heads // self.groups)
+        if us is None:
+            us = [p.reads(c, group, some) for p in self.parts]
+        sizes = [p.size(c, group, some) for p in self.parts]
+        return Ratio(
+            self.parts,
+            (some, group, member),
+            us,
+            self.least[some, group, member, None],
+            self.most[some, group, member, None],
+            reduce(np.maximum, (size for size, _ in sizes)),
+            reduce(np.maximum, (off for _, off in sizes)),
+            reduce(np.add, (p.unsure[some, group, member, None] for p in self.parts)),
+        )
+
+
+Place = tuple[slice, int, int]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """``sum_i w_i u_i / sum_i w_i`` of one head in some directions, (states, rows).
+
+    ``us`` are the values of each part's entries, (states or 1, rows, entries, positions), off by
+    at most ``off`` and at most ``size``; ``least`` and ``most`` bound the sum of weights.
+    """
+
+    parts: Sequence[_Weighted]
+    place: Place
+    us: Sequence[FloatArray]
+    least: FloatArray
+    most: FloatArray
+    size: FloatArray
+    off: FloatArray
+    unsure: FloatArray
+
+    def error(self, at: FloatArray) -> FloatArray:
+        """What the sum of ``terms`` may be off by, (states, rows)."""
+        steps = sum(p.positions for p in self.parts) + 8
+        reach = self.size + np.abs(at)
+        error = inflate(self.most * (self.off + gamma(steps) * reach) + self.unsure * reach, 8)
+        return error + (steps + 4) * TINY
+
+    def terms(self, at: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
+        """For each part the least ``w (u - at)`` of each entry and the weight there, (states, rows,
+        entries, positions); infinite where an entry is closed."""
+        pairs = zip(self.parts, self.us, strict=True)
+        return [p.terms(u, at, self.place) for p, u in pairs]
+
+    def minimum(self, goal: FloatArray | None) -> FloatArray:
+        """Bounds (states, rows) of the least ratio; close where below ``goal``.
 
         Newton's iteration may start anywhere; at the goal, one evaluation is often all.
         """
         best: FloatArray
-        some, group, member = place
-        least, most = (w[some, group, member, None] for w in (self.least, self.most))
-        sizes = [p.size(c, group, some) for p in self.parts]
-        size = reduce(np.maximum, (size for size, _ in sizes))
-        off = reduce(np.maximum, (off for _, off in sizes))
-        steps = sum(p.positions for p in self.parts) + 8
-        unsure = sum(p.unsure[some, group, member, None] for p in self.parts)
-        best = down(
-            reduce(np.minimum, (p.lowest(u, some) for p, u in zip(self.parts, us, strict=True)))
-            - off
-        )
-        at = self._start(place, us) if goal is None else goal
+        some = self.place[0]
+        pairs = list(zip(self.parts, self.us, strict=True))
+        best = down(reduce(np.minimum, (p.lowest(u, some) for p, u in pairs)) - self.off)
+        at = self.start() if goal is None else goal
         for _ in range(ROUNDS):
-            value, chosen = (
-                reduce(np.add, parts)
-                for parts in zip(
-                    *(p.least_sum(u, at, place) for p, u in zip(self.parts, us, strict=True)),
-                    strict=True,
-                )
-            )
-            reach = size + np.abs(at)
-            error = inflate(most * (off + gamma(steps) * reach) + unsure * reach, 8)
-            error = error + (steps + 4) * TINY
+            sums = [_least_sum(*terms) for terms in self.terms(at)]
+            value, chosen = (reduce(np.add, parts) for parts in zip(*sums, strict=True))
+            error = self.error(at)
             sure = down(value - error)
-            best = np.fmax(best, down(at + down(sure / np.where(sure >= 0, most, least))))
+            share = down(sure / np.where(sure >= 0, self.most, self.least))
+            best = np.fmax(best, down(at + share))
             done = np.abs(value) <= error
             if (done if goal is None else done | (best >= goal)).all():
                 break
             at = at + value / chosen
         return np.where(np.isnan(best), -np.inf, best)
 
-    def _start(self, place: Place, us: list[FloatArray]) -> FloatArray:
+    def start(self) -> FloatArray:
         """The ratio of weighted sums over all entries: no less than the least ratio."""
-        sums = [p.mean(u, place) for p, u in zip(self.parts, us, strict=True)]
+        sums = [p.mean(u, self.place) for p, u in zip(self.parts, self.us, strict=True)]
         start: FloatArray = reduce(np.add, (s for s, _ in sums)) / reduce(
             np.add, (w for _, w in sums)
         )
         return start
-
-
-Place = tuple[slice, int, int]
 
 
 @dataclass(frozen=True)
@@ -202,6 +240,7 @@ class _Weighted:
     the largest error of a weight."""
     hull: Interval
     """(batch, groups, width)."""
+    cells: tuple[IntArray, IntArray] | None
 
     @property
     def count(self) -> int:
@@ -240,6 +279,7 @@ class _Weighted:
             inflate(most, steps),
             inflate(error, steps) if thin else np.zeros_like(error),
             _hull(part, low.shape[0]),
+            part.cells,
         )
 
     def reads(self, c: FloatArray, group: int, some: slice = slice(None)) -> FloatArray:
@@ -261,10 +301,8 @@ class _Weighted:
         total = weight.sum(axis=2) + reach.sum(axis=1)[:, None]
         return size, off + gamma(steps) * size + steps * TINY * (1 + total)
 
-    def least_sum(
-        self, u: FloatArray, x: FloatArray, place: Place
-    ) -> tuple[FloatArray, FloatArray]:
-        """``sum_i min_entry w (u - x)`` and the weights of the entries chosen, (states, rows)."""
+    def terms(self, u: FloatArray, x: FloatArray, place: Place) -> tuple[FloatArray, FloatArray]:
+        """The least ``w (u - x)`` of each entry and the weight there."""
         gap = u - x[..., None, None]
         weight = np.broadcast_to(self.low[place][:, None], gap.shape)
         if not self.thin:
@@ -273,9 +311,7 @@ class _Weighted:
         if self.closed is not None:
             some = place[0] if self.closed.shape[0] > 1 else slice(None)
             gap = np.where(self.closed[some, 0], np.inf, gap)
-        least = gap.argmin(axis=2)[:, :, None]
-        value, chosen = (np.take_along_axis(a, least, axis=2) for a in (gap, weight))
-        return value.sum(axis=(2, 3)), chosen.sum(axis=(2, 3))
+        return gap, weight
 
     def lowest(self, u: FloatArray, some: slice) -> FloatArray:
         """The least entry, (states, rows): no mean is below it."""
@@ -311,6 +347,13 @@ def _scores(q: Interval, part: Entries, scale: float) -> Interval:
     error = inflate(error + 4 * U * np.abs(middle) + drowned, 4)
     full = (*middle.shape[:3], *shape)
     return down(middle - error).reshape(full), up(middle + error).reshape(full)
+
+
+def _least_sum(gap: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """``sum_i min_entry`` of terms and the weights of the entries chosen, (states, rows)."""
+    least = gap.argmin(axis=2)[:, :, None]
+    value, chosen = (np.take_along_axis(a, least, axis=2) for a in (gap, weight))
+    return value.sum(axis=(2, 3)), chosen.sum(axis=(2, 3))
 
 
 def _hull(part: Entries, batch: int) -> Interval:

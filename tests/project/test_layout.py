@@ -58,7 +58,7 @@ def test_the_public_api_is_pinned() -> None:
 def test_the_checker_keeps_its_budget_of_lines() -> None:
     """What has to be read to believe a certificate stays small enough to read."""
     parts = {"transformers": "transformers", "decode": "decoding", "tokens.py": "decoding"}
-    parts |= {"conditional.py": "decoding", "exact": "exact"}
+    parts |= {"conditional.py": "decoding", "reads.py": "decoding", "exact": "exact"}
     lines = dict.fromkeys(BUDGETS, 0)
     for path in (ROOT / "proofs").rglob("*.py"):
         place = path.relative_to(ROOT / "proofs").parts[0]

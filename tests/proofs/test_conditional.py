@@ -16,7 +16,9 @@ from absint.ir.evaluate import evaluate
 from absint.proofs.arithmetic import FloatArray
 from absint.proofs.bounds import Bounds, Rows
 from absint.proofs.conditional import Prefixes, anchors
+from absint.proofs.reads import first_attention, most_read
 from absint.proofs.tokens import Tables, TokenSets
+from absint.proofs.transformers import coupled
 from absint.proofs.transformers.directions import Normalized
 
 BoolArray = NDArray[np.bool_]
@@ -106,15 +108,75 @@ def test_a_prefix_is_bounded_once() -> None:
     assert slot == 1
     twice = np.concatenate([sets, sets])
     twice[:, 2:] = True  # comes later: the pair does not depend on it
-    table, closed = prefixes.of(pair, twice, bound)
+    reads = [None] * len(twice)
+    table, closed = prefixes.of(pair, reads, twice, bound)
     assert (table[:STATES] == table[STATES:]).all()
     assert (~closed).sum() == twice[:, slot].sum()
     distinct = {
         (sets[s, 0].tobytes(), t) for s in range(STATES) for t in np.flatnonzero(sets[s, slot])
     }
     assert asked == [len(distinct)]
-    prefixes.of(pair, twice, bound)
+    prefixes.of(pair, reads, twice, bound)
     assert asked == [len(distinct)]
+
+
+def test_entries_are_pairs_of_tokens_of_the_own_slot_and_the_one_read() -> None:
+    graph, sets = network(0), token_sets(0)
+    sets[:, 0] = True
+    prefixes = Prefixes(graph, slots_of(graph))
+    target = [n for n in graph.nodes if n.op == "attend"][-1]
+    middle = (len(target.inputs) - 1) // 2
+    pair = (target.inputs[2], target.inputs[middle + 2])
+    held: list[BoolArray] = []
+
+    def bound(pair: tuple[int, int], rows: BoolArray) -> FloatArray:
+        held.extend(rows)
+        return np.array([[row[0].argmax(), row[1].argmax()] for row in rows], dtype=np.float64)
+
+    table, closed = prefixes.of(pair, [0] * STATES, sets, bound)
+    tokens = np.flatnonzero(sets[:, 1].any(axis=0))
+    assert table.shape == (STATES, len(tokens), SIZE, 2)
+    assert all(row[:2].sum() == 2 for row in held)
+    assert (~closed == sets[:, 1][:, tokens, None]).all()
+    for (state, one, other), shut in np.ndenumerate(closed):
+        assert shut or table[state, one, other].tolist() == [other, tokens[one]]
+
+
+def test_the_slot_read_most_is_the_one_that_moves_the_output_most() -> None:
+    """Against the outputs of an attend node at random texts, with one slot's token changed."""
+    graph = network(3)
+    slots = slots_of(graph)
+    tables = Tables(graph, SIZE)
+    target = [n for n in graph.nodes if n.op == "attend"][-1]
+    middle = (len(target.inputs) - 1) // 2
+    pair = (target.inputs[middle], target.inputs[2 * middle])
+    others, added = tables.read(pair)
+    assert others == [0, 1, 2]
+    assert added.shape[:2] == (3, SIZE)
+    sets = np.ones((3, SIZE), dtype=np.bool_)
+    chosen = most_read(added, sets)
+    assert chosen is not None
+    node = first_attention(graph, slots, pair[0])
+    assert node is not None
+    sets[chosen, 1:] = False  # one token: nothing to be read there
+    assert most_read(added, sets) != chosen
+    assert most_read(added, sets & False | (np.arange(SIZE) == 0)) is None
+
+
+@pytest.mark.parametrize("norm", ["", "rms"])
+def test_tables_and_heads_over_one_text_are_no_looser(
+    norm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Than each of them over a text of its own, and sometimes tighter."""
+    found, alone = [], []
+    for seed in range(1):
+        graph, sets, rows = network(seed, norm), token_sets(seed), differences()
+        found.append(least(graph, sets, rows))
+        with monkeypatch.context() as patch:
+            patch.setattr(coupled, "HEADS", 0)
+            alone.append(least(graph, sets, rows))
+    assert (np.array(found) >= np.array(alone) - 1e-9).all()
+    assert (np.array(found) > np.array(alone) + 1e-3).mean() > 0.5
 
 
 @pytest.mark.parametrize("centered", [0, 1])

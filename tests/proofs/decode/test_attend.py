@@ -11,6 +11,7 @@ from attentioncases import Choices, number
 from flush import flush_to_zero
 
 from absint.proofs.arithmetic import FloatArray
+from absint.proofs.transformers import coupled
 from absint.proofs.transformers.affine import Interval
 from absint.proofs.transformers.attend import Attention, Entries
 
@@ -81,6 +82,79 @@ def holds(case: Choices, rng: random.Random, flush: bool) -> None:
         hull = np.concatenate([lower[state], -upper[state]])
         for bound, truth in zip([*found[state], *hull], least, strict=True):
             assert bound == -math.inf or not truth < number(float(bound)), (bound, truth)
+
+
+def couples(case: Choices, rng: random.Random, flush: bool) -> int:
+    """Bounds of all heads and of functions of single slots over one text are no larger; how many
+    are finite."""
+    batch, size = len(case.query[0]), case.values[0][0].shape[1] // case.groups * case.heads
+    c = numbers(rng, (rng.choice([1, batch]), 2, size), (1.0, 1.0, 1e-310, 1e-200, 1e7))
+    longest = max(own.shape[1] for own in case.sets)
+    fixed = numbers(rng, (batch, 2, len(case.sets), longest), (0.0, 1.0, 1e-310, 1e7))
+    for place, own in enumerate(case.sets):
+        closed = np.pad(~own, ((0, 0), (0, longest - own.shape[1])), constant_values=True)
+        fixed[:, :, place] = np.where(closed[:, None], np.inf, fixed[:, :, place])
+    with np.errstate(all="ignore"), flush_to_zero(flush):
+        attention = case.bounds()
+        parts, slots = coupled.heads(attention, c), np.arange(len(case.sets))
+        assert coupled.couples(attention)
+        assert coupled.slots(attention) == set(slots.tolist())
+        if not parts:
+            return 0
+        found = coupled.minimum(fixed, slots, np.arange(longest), parts)
+    assert found.shape == (batch, 2)
+    assert not np.isnan(found).any()
+    for state in range(batch):
+        truths = case.least(state, c[min(state, len(c) - 1)], rng, fixed[state])
+        for bound, truth in zip(found[state], truths, strict=True):
+            assert bound == -math.inf or not truth < number(float(bound)), (bound, truth)
+    return int(np.isfinite(found).sum())
+
+
+@pytest.mark.parametrize("flush", [False, True])
+def test_all_heads_and_tables_over_one_text_are_bounded(flush: bool) -> None:
+    finite = 0
+    for seed in range(60):
+        rng = random.Random(2_000 + seed)
+        finite += couples(choices(rng, intervals=seed % 3 == 0), rng, flush)
+    assert finite > 60
+
+
+@pytest.mark.full
+def test_many_heads_and_tables_over_one_text_are_bounded() -> None:
+    for seed in range(3_000):
+        rng = random.Random(20_000 + seed)
+        couples(choices(rng, intervals=seed % 3 == 0), rng, seed % 2 == 0)
+
+
+def test_a_slot_that_is_read_twice_is_not_coupled() -> None:
+    """Its terms would have to be added."""
+    one, ends = np.ones((1, 1, 1, 1, 1)), np.ones((1, 1))
+    part = Entries((one, one), (one, one), None, (np.array([0]), np.array([[0]])))
+    assert coupled.couples(Attention((ends, ends), [part], 1, 1, 1.0))
+    assert not coupled.couples(Attention((ends, ends), [part, part], 1, 1, 1.0))
+
+
+def test_one_head_alone_loses_little_by_coupling() -> None:
+    """With one head and no tables the coupled bound is that of the head: within 1e-3."""
+    for seed in range(30):
+        rng = random.Random(seed)
+        counts = [rng.randint(1, 4) for _ in range(3)]
+        case = Choices(
+            exactly(numbers(rng, (1, 2), (1.0,))),
+            [exactly(numbers(rng, (count, 2), (0.1, 0.3))) for count in counts],
+            [exactly(numbers(rng, (count, 2), (1.0,))) for count in counts],
+            [np.ones((1, count), dtype=np.bool_) for count in counts],
+            1,
+            1,
+            1.0,
+        )
+        c = numbers(rng, (1, 1, 2), (1.0,))
+        open_ = np.where(np.arange(4) < np.array(counts)[:, None], 0.0, np.inf)[None, None]
+        parts = coupled.heads(case.bounds(), c)
+        found = coupled.minimum(open_, np.arange(3), np.arange(4), parts)[0, 0]
+        (truth,) = case.least(0, c[0], rng)
+        assert found >= float(truth.mid()) - 1e-3 * (1 + float(np.abs(c).sum()))
 
 
 @pytest.mark.parametrize("flush", [False, True])
