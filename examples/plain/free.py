@@ -2,7 +2,7 @@
 
     python examples/plain/free.py [STEP]
 
-For K = 1 to 4, of 20 random cases of a step (4) each, how many are decided without any split.
+For K = 2 to 6, of 20 random cases of a step (4) each, how many are decided without any split.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main(step: int) -> None:
     task, source = load(HERE / "plain_8.onnx", HERE / "safe.yaml"), random.Random(0)
     bounds = StepBounds(task.spec.problems[0], task.graphs[SLOTS + 1], SLOTS + 1)
     every = list(cases(step))
-    for free in range(1, 5):
+    for free in range(2, 7):
         found = []
         for _ in range(COUNT):
             case = source.choice(every)
