@@ -155,7 +155,7 @@ class TokenSets:
     def _attend(self, node: Node, values: Mapping[int, Interval]) -> Attention:
         groups, query = node.integer("kv_heads"), node.inputs[0]
         parts: dict[tuple[int, bool], list[tuple[int, int]]] = {}
-        bounded: dict[int, list[tuple[int, int]]] = {}
+        bounded: list[tuple[int, tuple[int, int]]] = []
         loose: list[tuple[int, int]] = []
         for pair in _pairs(node):
             slots = {self.tables.slot(p) for p in pair}
@@ -166,11 +166,11 @@ class TokenSets:
                 size = int(own.any(axis=0).sum())
                 parts.setdefault((-(-size.bit_length() // 2), varied), []).append(pair)
             elif (anchor := self.tables.prefixes.anchor(pair)) is not None:
-                bounded.setdefault(anchor, []).append(pair)
+                bounded.append((anchor, pair))
             else:
                 loose.append(pair)
         entries = [self._tabled(pairs, groups, varied) for (_, varied), pairs in parts.items()]
-        entries += [self._bounded(slot, pairs, groups) for slot, pairs in bounded.items()]
+        entries += [self._bounded(slot, pair, groups) for slot, pair in bounded]
         if loose:
             entries.append(self._loose(loose, groups, values))
         q = self._operand(query, values)
@@ -197,24 +197,18 @@ class TokenSets:
         cells = np.array(slots), np.stack(padded, axis=1)
         return Entries((sides[0][0], sides[0][1]), (sides[1][0], sides[1][1]), closed, cells)
 
-    def _bounded(self, anchor: int, pairs: Sequence[tuple[int, int]], groups: int) -> Entries:
-        """Positions whose keys and values are bounded for each token of their own slot, and of the
-        one that they read most."""
-        found = [
-            self.tables.prefixes.of(pair, self._reads(pair), self.sets, self._ends)
-            for pair in pairs
-        ]
+    def _bounded(self, anchor: int, pair: tuple[int, int], groups: int) -> Entries:
+        """A position whose key and value are bounded for each token of its own slot, and of the
+        one that it reads most."""
+        table, closed = self.tables.prefixes.of(pair, self._reads(pair), self.sets, self._ends)
         tokens = np.flatnonzero(self.sets[:, anchor].any(axis=0))
-        shape = (self.batch, -1, len(pairs))
-        both = np.stack([table for table, _ in found], axis=3)
-        closed = np.stack([own for _, own in found], axis=3).reshape(shape)
-        cut = np.cumsum([self.tables.graph.nodes[p].size for p in (pairs[0][0], *pairs[0])])
+        cut = np.cumsum([self.tables.graph.nodes[p].size for p in (pair[0], *pair)])
         ends = []
-        for part in np.split(both.reshape((*closed.shape, -1)), cut, axis=3):
+        for part in np.split(table.reshape((self.batch, -1, 1, table.shape[3])), cut, axis=3):
             split = part.reshape((*part.shape[:3], groups, -1))
             ends.append(np.ascontiguousarray(np.moveaxis(split, 3, 1)))
-        cells = np.full(len(pairs), anchor), np.repeat(tokens[:, None], len(pairs), axis=1)
-        mask = closed if closed.any() else None
+        mask = closed.reshape((self.batch, -1, 1)) if closed.any() else None
+        cells = np.array([anchor]), tokens[:, None]
         return Entries((ends[0], ends[1]), (ends[2], ends[3]), mask, cells)
 
     def _reads(self, pair: tuple[int, int]) -> list[int | None]:
@@ -265,7 +259,8 @@ class TokenSets:
             total = np.nextafter(total + found, -np.inf)
         if self.tables.deep and (enough is None or not (total >= enough).all()):
             given = {position: parts[position] for position in attentions}
-            total = np.fmax(total, self._coupled(functions, given))
+            together = self._coupled(functions, given)
+            total = np.where(together > total, together, total)  # NaN stays
         return total
 
     def _coupled(

@@ -80,8 +80,10 @@ class Attention:
         self.parts = [
             _Weighted.of(p, s, peak[..., None, None]) for p, s in zip(parts, scores, strict=True)
         ]
-        self.least = np.maximum(down(np.add.reduce([p.least for p in self.parts])), 0.0)
-        self.most = up(np.add.reduce([p.most for p in self.parts]))
+        count = len(parts) + 1
+        least: FloatArray = reduce(np.add, (np.maximum(p.least, 0.0) for p in self.parts))
+        self.least = np.maximum(least * (1 - gamma(count)) - count * TINY, 0.0)
+        self.most = inflate(reduce(np.add, (p.most for p in self.parts)), count)
         reach: FloatArray = reduce(np.add, (p.reach.sum(axis=(1, 2)) for p in self.parts))
         self._drowned = 2 * TINY * heads * reach[:, None]  # of coefficients that read as zero
 
@@ -147,7 +149,10 @@ class Attention:
             self.most[some, group, member, None],
             reduce(np.maximum, (size for size, _ in sizes)),
             reduce(np.maximum, (off for _, off in sizes)),
-            reduce(np.add, (p.unsure[some, group, member, None] for p in self.parts)),
+            inflate(
+                reduce(np.add, (p.unsure[some, group, member, None] for p in self.parts)),
+                len(self.parts),
+            ),
         )
 
 

@@ -41,10 +41,15 @@ def slots(attention: Attention) -> set[int]:
 
 
 def heads(attention: Attention, c: FloatArray) -> list[Part]:
-    """The heads that directions c (states or 1, rows, heads * width) read."""
+    """The heads that directions c (states or 1, rows, heads * width) read.
+
+    Looks at bits but the sign: a subnormal coefficient may compare as zero, and costs something.
+    """
     width = c.shape[2] // attention.heads
     cut = [c[..., head * width : (head + 1) * width] for head in range(attention.heads)]
-    return [(attention, head, own) for head, own in enumerate(cut) if own.any()]
+    return [
+        (attention, head, own) for head, own in enumerate(cut) if (own.view(np.int64) << 1).any()
+    ]
 
 
 def minimum(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -133,6 +134,36 @@ def test_a_slot_that_is_read_twice_is_not_coupled() -> None:
     part = Entries((one, one), (one, one), None, (np.array([0]), np.array([[0]])))
     assert coupled.couples(Attention((ends, ends), [part], 1, 1, 1.0))
     assert not coupled.couples(Attention((ends, ends), [part, part], 1, 1, 1.0))
+
+
+def test_a_direction_that_reads_as_zero_is_bounded_over_one_text() -> None:
+    """Times values this large, what a processor reads as zero is not nothing."""
+    one, two, far = np.array([[1.0]]), np.ones((2, 1)), np.array([[1e300], [2e300]])
+    sets = [np.ones((1, 2), dtype=np.bool_)]
+    case = Choices(exactly(one), [exactly(two)], [exactly(far)], sets, 1, 1, 1.0)
+    c = np.array([[[-1e-309]]])
+    with np.errstate(all="ignore"), flush_to_zero():
+        parts = coupled.heads(case.bounds(), c)
+        assert not coupled.heads(case.bounds(), -0.0 * c)
+        found = coupled.minimum(np.zeros((1, 1, 1, 2)), np.array([0]), np.arange(2), parts)
+    (truth,) = case.least(0, c[0], random.Random(0))
+    assert truth < 0
+    assert not truth < number(float(found[0, 0]))
+
+
+def test_sums_of_weights_hold_for_many_parts() -> None:
+    """Against the exact sums of what each part gives, none of which is rounded up or down yet."""
+    for seed in range(40):
+        rng = random.Random(seed)
+        keys = [exactly(numbers(rng, (1, 1, 1, 1, 1), (1.0,))) for _ in range(60)]
+        one = exactly(np.ones((1, 1)))
+        attention = Attention(one, [Entries(key, key, None) for key in keys], 1, 1, 1.0)
+        low, high = (
+            sum(Fraction(float(getattr(part, end)[0, 0, 0])) for part in attention.parts)
+            for end in ("least", "most")
+        )
+        assert Fraction(float(attention.least[0, 0, 0])) <= low
+        assert Fraction(float(attention.most[0, 0, 0])) >= high
 
 
 def test_one_head_alone_loses_little_by_coupling() -> None:
