@@ -167,7 +167,7 @@ def test_the_slot_read_most_is_the_one_that_moves_the_output_most() -> None:
 def test_tables_and_heads_over_one_text_are_no_looser(
     norm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Than each of them over a text of its own, and sometimes tighter."""
+    """Than each of them over a text of its own, and mostly tighter."""
     found, alone = [], []
     for seed in range(1):
         graph, sets, rows = network(seed, norm), token_sets(seed), differences()
