@@ -1,7 +1,7 @@
 """``python benchmarks/run.py [NAME ...] [--workers N] [--only TEXT] [--sample N]``.
 
-NAME is startup, decode, attention, zonotope or a folder of ../shared/vnncomp. Without one: startup
-and acasxu.
+NAME is startup, decode, attention, zonotope, lowering or a folder of ../shared/vnncomp. Without
+one: startup and acasxu.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import attention, decode, startup, vnncomp, zonotope
+from benchmarks import attention, decode, lowering, startup, vnncomp, zonotope
 
 
 def main() -> None:
@@ -33,6 +33,8 @@ def main() -> None:
             attention.bench()
         elif name == "zonotope":
             zonotope.bench()
+        elif name == "lowering":
+            lowering.bench()
         else:
             vnncomp.bench(name, given.workers, given.only, given.sample, given.seed)
 

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 from elementwise import CASES
 from jointmodels import JOINT
+from lowered import by_core_op, of_onnx, of_torch
 
 from absint.domains.arrays import numpy_arrays
 from absint.domains.bilinear import bilinear
@@ -19,6 +20,7 @@ from absint.frontends.onnx import registry as onnx_table
 from absint.frontends.torch import registry as torch_table
 from absint.ir import OPS, GraphBuilder, Node, Steps
 from absint.ir.graph import Attribute
+from absint.ir.ops import Op
 from absint.proofs.transformers.affine import AFFINE_OPS
 from absint.proofs.transformers.joint import JOINT_OPS
 from absint.proofs.transformers.univariate import UNIVARIATE_OPS
@@ -35,14 +37,17 @@ Front-ends lower to these; the domains and the checker know nothing else.
 
 Every op has an interval (a box of its values) in the search and in the checker.
 
+- *ONNX*, *PyTorch*: what lowers to it, alone or with others (to an affine op: alone), found by
+  lowering the tests' cases; all that is supported is listed below. An op without any is formed of
+  others after lowering (`absint/ir/blocks`).
 - *linear*: *exact* for affine maps; *lines* (or *planes*, for a product of two variables) bound
   the op from both sides by linear functions of its operands; *cut*: its interval alone.
 - *zonotope*: *exact* for affine maps; *band*: a linear function of the operands, and a new symbol
   for the rest of each entry; *cut*: its interval alone.
 - *checker*: whether `absint check` has a rule of its own.
 
-| op | kind | interval | linear | zonotope | checker |
-|---|---|---|---|---|---|
+| op | kind | ONNX | PyTorch | interval | linear | zonotope | checker | notes |
+|---|---|---|---|---|---|---|---|---|
 """
 ONNX_HEAD = f"""
 ## ONNX
@@ -144,12 +149,25 @@ def _zonotope(name: str) -> str:
 
 def _core() -> Iterator[str]:
     checked = AFFINE_OPS | set(UNIVARIATE_OPS) | JOINT_OPS
+    onnx_ops, torch_ops = by_core_op(of_onnx()), by_core_op(of_torch())
     for name, op in OPS.items():
         if name == "input":
             continue
         kind = "affine" if op.affine else "one variable" if op.univariate else "several variables"
-        rules = f"yes | {_linear(name)} | {_zonotope(name)}"
-        yield f"| {name} | {kind} | {rules} | {'yes' if name in checked else 'no'} |"
+        sources = f"{_listed(onnx_ops[name])} | {_listed(torch_ops[name])}"
+        rules = f"yes | {_linear(name)} | {_zonotope(name)} | {'yes' if name in checked else 'no'}"
+        yield f"| {name} | {kind} | {sources} | {rules} | {_notes(op)} |"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+def _notes(op: Op) -> str:
+    """What a node of the op holds beside its operands."""
+    constants = [*op.constants, *(f"{name} (optional)" for name in op.optional)]
+    parts = {"attributes": op.attributes, "constants": constants}
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts.items() if names)
 
 
 def page() -> str:

@@ -11,7 +11,7 @@ import vnncomp
 from onnx import TensorProto, numpy_helper
 from onnxmodels import Array, error_bounds, saved
 
-from absint.frontends.onnx import load
+from absint.frontends.onnx import OnnxModel, load
 from absint.frontends.runtime import OnnxRuntime
 from absint.ir import from_bytes, to_bytes
 from absint.ir.evaluate import outputs, run
@@ -24,19 +24,37 @@ def test_the_benchmarks_are_here() -> None:
 RUNS = vnncomp.models()
 
 
-def samples(name: str, size: int) -> Array:
-    """Inputs of the region of the model's first instance: fewer for images."""
+MANY = 200
+
+
+def samples(name: str, size: int, count: int) -> Array:
+    """Inputs of the region of the model's first instance."""
     low, high = map(np.array, vnncomp.hull(vnncomp.properties(name)[0]))
-    drawn = np.random.default_rng(0).uniform(low, high, (200 if size < 100 else 20, size))
+    drawn = np.random.default_rng(0).uniform(low, high, (count, size))
     return drawn.astype(np.float32).astype(np.float64)
+
+
+def few(size: int) -> int:
+    """How many inputs by default: fewer of images."""
+    return MANY if size < 100 else 20
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_model_on_its_region(name: str) -> None:
-    """In float32, within the a-priori bound and within what such networks really lose."""
     loaded = load(vnncomp.root() / name)
+    agrees(loaded, samples(name, loaded.graph.input_size, few(loaded.graph.input_size)))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", RUNS)
+def test_a_model_on_many_inputs_of_its_region(name: str) -> None:
+    loaded = load(vnncomp.root() / name)
+    agrees(loaded, samples(name, loaded.graph.input_size, MANY))
+
+
+def agrees(loaded: OnnxModel, x: Array) -> None:
+    """In float32, within the a-priori bound and within what such networks really lose."""
     graph = loaded.graph
-    x = samples(name, graph.input_size)
     values = run(graph, x)
     difference = np.abs(outputs(graph, values) - OnnxRuntime(loaded).run(x))
     assert (difference <= outputs(graph, error_bounds(graph, x, values))).all()
@@ -66,7 +84,7 @@ def test_a_model_in_float64(name: str, tmp_path: Path) -> None:
         pytest.skip("onnxruntime has no float64 convolution")
     proto = as_float64(onnx.load_model_from_string(original.proto_bytes))
     loaded = load(saved(proto, tmp_path))
-    x = samples(name, original.graph.input_size)
+    x = samples(name, original.graph.input_size, few(original.graph.input_size))
     values = run(original.graph, x)
     largest = max(np.abs(value).max() for value in values)
     difference = np.abs(outputs(original.graph, values) - OnnxRuntime(loaded).run(x))
