@@ -1,7 +1,7 @@
 """``python benchmarks/run.py [NAME ...] [--workers N] [--only TEXT] [--sample N]``.
 
-NAME is startup, decode, attention, zonotope, lowering or a folder of ../shared/vnncomp. Without
-one: startup and acasxu.
+NAME is startup, decode, attention, zonotope, lowering, warm or a folder of ../shared/vnncomp.
+Without one: startup and acasxu.
 """
 
 from __future__ import annotations
@@ -12,7 +12,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import attention, decode, lowering, startup, vnncomp, zonotope
+from benchmarks import attention, decode, lowering, startup, vnncomp, warm, zonotope
+
+OURS = {
+    "startup": startup,
+    "decode": decode,
+    "attention": attention,
+    "zonotope": zonotope,
+    "lowering": lowering,
+    "warm": warm,
+}
 
 
 def main() -> None:
@@ -25,16 +34,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="for the sample")
     given = parser.parse_args()
     for name in given.names:
-        if name == "startup":
-            startup.bench()
-        elif name == "decode":
-            decode.bench()
-        elif name == "attention":
-            attention.bench()
-        elif name == "zonotope":
-            zonotope.bench()
-        elif name == "lowering":
-            lowering.bench()
+        if name in OURS:
+            OURS[name].bench()
         else:
             vnncomp.bench(name, given.workers, given.only, given.sample, given.seed)
 

@@ -28,10 +28,10 @@ BAD = {  # what is replaced, by what, the place and the message
     ),
     "a step without logits": ("output: c .", "output: c .\n  step: 1", "6:3: 'logits' goes with"),
     "a step beyond the last": (
-        "output: c .", "{logits: a > 1, step: 3}", "6:26: step: from 1 to 2, or any, or each",
+        "output: c .", "{logits: a > 1, step: 3}", "6:25: step: from 1 to 2, or any, or each",
     ),
     "a step called otherwise": (
-        "output: c .", "{logits: a > 1, step: some}", "6:26: step is an integer",
+        "output: c .", "{logits: a > 1, step: some}", "6:25: step is an integer",
     ),
     "logits of no token": (
         "output: c .", "{logits: a > 1 + dd, step: 1}", "6:20: unknown name 'dd'",
