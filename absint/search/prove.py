@@ -55,10 +55,12 @@ def prove(
     runtime: Runtime,
     options: SearchOptions,
     resume: Certificate | None = None,
+    attack_first: bool = True,
 ) -> Result:
     """Verifies one property within ``options.timeout`` seconds, its check included.
 
-    ``resume``: a certificate of the same graph and problem whose open leaves are worked on.
+    ``resume``: a certificate of the same graph and problem whose open leaves are worked on. Points
+    of open sets are tried on the way, also without ``attack_first`` over whole cells.
     Raises InputError for a device that is not there, or a certificate of something else.
     """
     started, arrays = time.monotonic(), _arrays(options)
@@ -67,7 +69,7 @@ def prove(
         for index, tree in enumerate(_trees(resume, graph, problem))
     ]
     proof = _Proof(graph, problem, binding, options, cells, started)
-    found = proof.attack() or proof.branch()
+    found = (proof.attack() if attack_first else None) or proof.branch()
     while found is None and not proof.open_leaves():
         certificate, report = proof.check()
         if report.accepted or not report.rejected:

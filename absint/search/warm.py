@@ -55,7 +55,8 @@ def prove_from(
         )
     opened = replace(claim, proofs=tuple(tree.stream() for tree in trees))
     left = replace(options, timeout=max(0.0, options.timeout - seconds))
-    result = prove(graph, problem, binding, runtime, left, opened)
+    mostly = 2 * len(report.rejected) < report.leaves  # then a counterexample is not likely
+    result = prove(graph, problem, binding, runtime, left, opened, attack_first=not mostly)
     effort = replace(result.effort, check_seconds=result.effort.check_seconds + seconds)
     return replace(result, effort=effort)
 
