@@ -34,8 +34,8 @@ SLICE = 1.0
 """Seconds of search between two looks at how long the check of what is closed will take."""
 ATTACK_SHARE = 0.5
 """The part of the time that the attacks before any proof may take."""
-SAMPLE = 64
-"""Boxes on which the checker's speed is measured: one of its batches."""
+SAMPLES = (8, 64)
+"""Boxes on which the checker's speed is measured; the last are one of its batches."""
 MEASURING = 2.0
 """Seconds that measuring it may take."""
 
@@ -205,13 +205,19 @@ class _Proof:
             return 0.0
         if self.leaf_seconds is None:
             self.leaf_seconds = self._measure(cell)
-        closed = sum(cell.checks() for cell in self.cells)
-        return closed * self.leaf_seconds / self.options.jobs
+        boxes = sum(cell.checks() for cell in self.cells) / self.options.jobs
+        if boxes * self.leaf_seconds >= self.left():  # a busy moment is no reason to end
+            self.leaf_seconds = min(self.leaf_seconds, self._measure(cell))
+        return boxes * self.leaf_seconds
 
     def _measure(self, cell: CellProof) -> float:
-        """Seconds a box, in a batch where that is quickly found: one box alone costs far more."""
-        alone = min(self._bound(cell, 1), self._bound(cell, 1))
-        return alone if alone * SAMPLE > MEASURING else self._bound(cell, SAMPLE) / SAMPLE
+        """Seconds a box, in batches as large as are quickly bounded: one alone costs far more."""
+        each = min(self._bound(cell, 1), self._bound(cell, 1))
+        for size in SAMPLES:
+            if each * size > MEASURING:
+                break
+            each = min(each, self._bound(cell, size) / size)
+        return each
 
     def _bound(self, cell: CellProof, size: int) -> float:
         """Seconds that the checker takes to bound ``size`` open boxes (some twice where fewer)."""
