@@ -13,6 +13,6 @@ _SECTIONS = {
     7: ops("embedding mul matmul softmax normalize argmax"),
     11: frozenset({"rule:decode.run"}),
     12: ops("attend"),
-    13: frozenset({"rule:decode.read", "rule:decode.done"}),
+    13: frozenset({"rule:decode.read", "rule:decode.done", "rule:decode.probe"}),
 }
 WRITTEN = {name: section for section, names in _SECTIONS.items() for name in names}

