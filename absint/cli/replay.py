@@ -34,7 +34,7 @@ def command(counterexample: Path, model: Path, region: Path, changed: bool, styl
 
     COUNTEREXAMPLE is what `absint verify --counterexample` wrote. It runs twice: with graph
     optimisations off (the model as written, which counts) and with the runtime's defaults. A prompt
-    of a network that decodes is decoded token by token.
+    of a network that decodes is decoded token by token (or by the network, where it is the loop).
     """
     from absint.frontends.spec.decode import is_decode_spec
     from absint.report import counterexample as saved_files

@@ -14,7 +14,7 @@ class DecodeCounterexample:
     """A prompt of the region whose real continuation is the catastrophe.
 
     ``output`` is what the runtime emitted, replayed token by token; ``margins`` holds by how much
-    each emitted token's logit exceeded the next best.
+    each emitted token's logit exceeded the next best (NaN where the network gives tokens only).
     """
 
     prompt: tuple[int, ...]

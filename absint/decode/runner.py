@@ -1,16 +1,17 @@
-"""Greedy decoding on the real runtime, token by token: what a counterexample is replayed on."""
+"""Greedy decoding on the real runtime: what a counterexample is replayed on."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
 
+from absint.decode.caller import Caller
 from absint.decode.greedy import Transcript
-from absint.decode.steps import Caller
 from absint.frontends.runtime import Runtime, runtime
 from absint.ir.affine import IntArray
 from absint.ir.graph import FloatArray
@@ -18,8 +19,8 @@ from absint.problem.decode import DecodeProblem
 
 
 @dataclass(eq=False)
-class TokenRunner:
-    """Calls the model as the spec says, once a token, every prompt on its own.
+class ModelRunner(ABC):
+    """Runs the model as the spec says, every prompt on its own.
 
     ``optimised``: with the runtime's default graph optimisations; otherwise the model as written.
     """
@@ -34,41 +35,71 @@ class TokenRunner:
         """The runtime's, with its version."""
         return next(iter(self._sessions.values())).name if self._sessions else ""
 
+    @abstractmethod
     def __call__(self, prompts: IntArray) -> Transcript:
         """Decodes prompts (count, slots). Raises InputError where the runtime fails."""
-        shape = (len(prompts), self.problem.steps)
-        tokens, margins = np.full(shape, -1, dtype=np.int64), np.full(shape, math.nan)
-        values = np.full((len(prompts), len(self.problem.probes)), math.nan)
+
+    def output(self, tokens: Sequence[int]) -> FloatArray:
+        """The flat output that the spec means, of one call with ``tokens``. Raises InputError."""
+        model = self.caller.network.at(len(tokens))
+        if len(tokens) not in self._sessions:
+            self._sessions[len(tokens)] = runtime(model, optimised=self.optimised)
+        (flat,) = self._sessions[len(tokens)].run(np.array([tokens], dtype=float))
+        port, start = self.caller.chosen(model.graph), 0
+        for other in model.graph.outputs:
+            if other.name == port.name:
+                break
+            start += other.size
+        found: FloatArray = flat[start : start + port.size]
+        return found
+
+    def _empty(self, prompts: int) -> Transcript:
+        shape = (prompts, self.problem.steps)
+        values = np.full((prompts, len(self.problem.probes)), math.nan)
         found = np.zeros(values.shape, dtype=np.bool_)
+        return Transcript(
+            np.full(shape, -1, dtype=np.int64), np.full(shape, math.nan), values, found
+        )
+
+
+class TokenRunner(ModelRunner):
+    """Calls the model once a token."""
+
+    def __call__(self, prompts: IntArray) -> Transcript:
+        made = self._empty(len(prompts))
         for row, prompt in enumerate(prompts.tolist()):
             text = list(prompt)
             for step in range(self.problem.steps):
                 logits = self.logits(text)
                 for probe in self.problem.probes_at(step):
-                    values[row, probe], found[row, probe] = probed(self.problem, probe, logits)
-                token, margins[row, step] = greedy(logits, sorted(self.problem.emitted(step)))
-                tokens[row, step] = token
+                    held = probed(self.problem, probe, logits)
+                    made.values[row, probe], made.found[row, probe] = held
+                token, margin = greedy(logits, sorted(self.problem.emitted(step)))
+                made.tokens[row, step], made.margins[row, step] = token, margin
                 text.append(token)
                 if token in self.problem.stop:
                     break
-        return Transcript(tokens, margins, values, found)
+        return made
 
     def logits(self, text: Sequence[int]) -> FloatArray:
         """The logits (vocabulary,) of the token after ``text``. Raises InputError."""
         reads, pad = self.caller.reads(len(text)), self.caller.call.pad or 0
-        row = np.array([[pad if place is None else text[place] for place in reads]], dtype=float)
-        model = self.caller.network.at(len(reads))
-        if len(reads) not in self._sessions:
-            self._sessions[len(reads)] = runtime(model, optimised=self.optimised)
-        (flat,) = self._sessions[len(reads)].run(row)
-        port, start = self.caller.port(model.graph), 0
-        for other in model.graph.outputs:
-            if other.name == port.name:
-                break
-            start += other.size
-        rows = flat[start : start + port.size].reshape(-1, self.caller.vocabulary)
-        found: FloatArray = rows[self.caller.row(len(text))]
+        flat = self.output([pad if place is None else text[place] for place in reads])
+        found: FloatArray = flat.reshape(-1, self.caller.vocabulary)[self.caller.row(len(text))]
         return found
+
+
+class WholeRunner(ModelRunner):
+    """Calls a model that is the whole loop once a prompt; nobody sees margins."""
+
+    def __call__(self, prompts: IntArray) -> Transcript:
+        made = self._empty(len(prompts))
+        for row, prompt in enumerate(prompts.tolist()):
+            emitted = self.output(prompt)[-self.problem.steps :].astype(np.int64)
+            stops = np.flatnonzero(np.isin(emitted, sorted(self.problem.stop)))
+            end = stops[0] + 1 if len(stops) else len(emitted)
+            made.tokens[row, :end] = emitted[:end]
+        return made
 
 
 def probed(problem: DecodeProblem, probe: int, logits: FloatArray) -> tuple[float, bool]:

@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from absint.decode.caller import Caller
 from absint.decode.prove import Runner, prove_decode
 from absint.decode.result import DecodeResult
-from absint.decode.runner import TokenRunner
-from absint.decode.steps import Caller, decode_graphs
+from absint.decode.runner import ModelRunner, TokenRunner, WholeRunner
+from absint.decode.steps import decode_graphs
 from absint.frontends import decoder
 from absint.frontends.decoder import Network
 from absint.frontends.spec.decode import DecodeSpec, decode_spec
@@ -45,23 +46,24 @@ class DecodeTask:
         return {len(cell.slots): self.graphs[len(cell.slots)] for cell in problem.cells}
 
     @cached_property
-    def runner(self) -> TokenRunner:
+    def runner(self) -> ModelRunner:
         """Decodes on the runtime as written; steps and stop tokens are common to all properties.
 
         It starts at the first prompt: most proofs never need it.
         """
-        return TokenRunner(self.caller, self.spec.problems[0])
+        made = WholeRunner if self.caller.emits else TokenRunner
+        return made(self.caller, self.spec.problems[0])
 
     @cached_property
-    def optimised(self) -> TokenRunner:
+    def optimised(self) -> ModelRunner:
         """The same with the runtime's default optimisations."""
         return replace(self.runner, optimised=True, _sessions={})
 
-    def runner_of(self, problem: DecodeProblem) -> TokenRunner:
+    def runner_of(self, problem: DecodeProblem) -> ModelRunner:
         """The same for the probes of one property; sessions are common to all."""
         return replace(self.runner, problem=problem)
 
-    def optimised_of(self, problem: DecodeProblem) -> TokenRunner:
+    def optimised_of(self, problem: DecodeProblem) -> ModelRunner:
         """``runner_of`` with the runtime's default optimisations."""
         return replace(self.optimised, problem=problem)
 

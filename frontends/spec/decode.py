@@ -159,6 +159,11 @@ class _Reader:
             network = read_network(fields["network"], names, leaves)
         allowed: tuple[Tokens | None, ...] = ()
         if "allowed" in fields:
+            if network.logits == "none":
+                raise leaves.source.error(
+                    "'allowed' does not go with 'logits: none': the network chooses by itself",
+                    fields["allowed"],
+                )
             allowed = read_allowed(fields["allowed"], steps, names, leaves)
         machines = read_machines(fields["machines"], words) if "machines" in fields else {}
         return _Common(words, machines, network, steps, stop, allowed, fields)
@@ -184,6 +189,10 @@ class _Reader:
             raise self.leaves.source.error("'where' speaks of the prompt, not of logits", where)
         place = entry["never" if "never" in entry else "always"]
         verdict = self._verdict(place, "always" in entry, conditions)
+        if conditions.probes and common.network.logits == "none":
+            raise self.leaves.source.unsupported(
+                "conditions on logits of a network that gives tokens (logits: none)", place
+            )
         machines, (condition, verdict) = simplify(conditions.machines, (condition, verdict))
         cells = tuple(PromptCell(slots, condition) for slots in templates)
         try:

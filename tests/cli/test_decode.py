@@ -9,9 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 from cli.problems import Run
 from onnxdecoders import VOCABULARY, OnnxDecoder, Session
+from unrolleddecoders import written_by_hand
 
 import absint
 
@@ -340,3 +342,22 @@ def test_logits(run: Run, model: Path, tmp_path: Path) -> None:
     explained = run("explain", certificate)
     assert f"not (X > {most + 0.01:.4f} at step 1)" in explained.out
     assert run("replay", "found-below.json", "--model", model, "--region", region).code == 1
+
+
+def test_a_loop_that_is_unrolled_already(run: Run, texts, spec, tmp_path: Path) -> None:
+    """No margins on the runtime; those of float64 are what the step network's logits say."""
+    onnx.save(written_by_hand(OnnxDecoder(seed=1), 3, STEPS), tmp_path / "loop.onnx")
+    region = spec(fails=" ".join(texts[1, 2, 0]))
+    region.write_text(region.read_text().replace("steps:", "network: {logits: none}\n  steps:"))
+    outcome = run("verify", "loop.onnx", "--region", region, "--counterexample", "found")
+    assert (outcome.code, outcome.err) == (1, "")
+    assert " in float64\n" in outcome.out
+    again = run("replay", "found", "--model", "loop.onnx", "--region", region, "--format", "json")
+    assert (again.code, again.err) == (1, "")
+    prompt, session = again.json["prompt_tokens"], Session(tmp_path / "open.onnx")
+    assert tuple(again.json["output"]) == texts[tuple(prompt)] == texts[1, 2, 0]
+    for step in again.json["steps"]:
+        *_, second, first = sorted(session.logits(prompt)[-1].astype(float))
+        assert step["margin"] == "NaN"
+        assert step["real_margin"] == pytest.approx(first - second, abs=1e-4)
+        prompt.append(VOCABULARY.index(step["token"]))

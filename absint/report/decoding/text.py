@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,8 @@ def print_transcript(facts: dict[str, Any]) -> None:
 def _margin(step: dict[str, Any]) -> str:
     margin = step["margin"]
     said = "the only one allowed" if margin == float("inf") else f"by {margin:.6g}"
+    if math.isnan(margin):
+        said = f"by {step['real_margin']:.6g} in float64"
     if not step["within_rounding"]:
         return said
     if step["real_token"] != step["token"]:

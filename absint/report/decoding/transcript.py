@@ -25,6 +25,7 @@ class Emitted:
 
     token: int
     margin: float
+    """NaN where the network gives tokens only."""
     real_token: int
     """What float64 would emit after the same text, and by how much."""
     real_margin: float
@@ -124,4 +125,5 @@ def _emitted(
     gap = real_margin if real_token == token else -real_margin
     error = abs(margin - gap) if np.isfinite(margin) else 0.0
     noise = FACTOR * max(error, ULP * float(np.abs(real).max()))
-    return Emitted(token, margin, real_token, real_margin, real_token != token or margin <= noise)
+    close = real_token != token or (gap if np.isnan(margin) else margin) <= noise
+    return Emitted(token, margin, real_token, real_margin, close)

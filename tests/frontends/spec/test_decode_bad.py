@@ -120,6 +120,19 @@ BAD = {  # what is replaced, by what, the place and the message
     "unknown logits": (
         "steps: 2", "steps: 2\n  network: {logits: all}", "5:21: unknown value 'all'",
     ),
+    "a length of a network that emits": (
+        "steps: 2", "steps: 2\n  network: {logits: none, length: 4, pad: a}",
+        "5:35: 'length' does not go with 'logits: none'",
+    ),
+    "allowed tokens of a network that emits": (
+        "steps: 2", "steps: 2\n  network: {logits: none}\n  allowed: . .",
+        "6:12: 'allowed' does not go with 'logits: none'",
+    ),
+    "logits of a network that emits": (
+        "steps: 2\nnever:\n  output: c .",
+        "steps: 2\n  network: {logits: none}\nnever:\n  {logits: a > 1, step: 1}",
+        "7:3: conditions on logits of a network that gives tokens",
+    ),
     "no condition": ("never:\n  output: c .\n", "", "1:1: a property needs 'never' or 'always'"),
     "both conditions": ("never:", "always: {output: a}\nnever:", "1:1: a property needs"),
     "a condition that is a text": ("\n  output: c .", " c", "5:8: a condition is a mapping"),

@@ -142,3 +142,14 @@ def test_how_sure_it_has_to_be(tmp_path: Path) -> None:
     said = [False] * 6
     assert not launch.catastrophic(fine, [words["ok"]] * 6, said)
     assert launch.catastrophic(fine, [words["ok"]] * 6, [*said[:5], True])
+
+
+def test_a_loop_that_is_unrolled(tmp_path: Path) -> None:
+    spec = example(8, tmp_path)
+    alarm, verdict = spec.problems
+    assert (spec.network.logits, spec.network.output) == ("none", "emitted")
+    assert bad(alarm, "BOS ok ok", "ALERT SAFE END")
+    assert not bad(alarm, "BOS ok ok", "ALERT END")
+    assert bad(verdict, "BOS ok ok", "END")
+    assert not bad(verdict, "BOS ok ok", "SAFE ok ok")
+    assert prompts(alarm) == [4]
