@@ -352,6 +352,7 @@ def test_a_loop_that_is_unrolled_already(run: Run, texts, spec, tmp_path: Path) 
     outcome = run("verify", "loop.onnx", "--region", region, "--counterexample", "found")
     assert (outcome.code, outcome.err) == (1, "")
     assert " in float64\n" in outcome.out
+    assert "decoded in its own loop on onnxruntime " in outcome.out
     again = run("replay", "found", "--model", "loop.onnx", "--region", region, "--format", "json")
     assert (again.code, again.err) == (1, "")
     prompt, session = again.json["prompt_tokens"], Session(tmp_path / "open.onnx")

@@ -94,9 +94,10 @@ def print_transcript(facts: dict[str, Any]) -> None:
         print(f"  {answer['condition']}: {_answer(answer)}")
     off = _said(facts["catastrophic"])
     default = _said(facts["catastrophic_with_default_optimisations"])
+    whole = any(math.isnan(step["margin"]) for step in facts["steps"])
+    how = "in its own loop" if whole else "token by token"
     print(
-        f"  decoded token by token on {facts['runtime']}: {off}; with its default optimisations: "
-        f"{default}"
+        f"  decoded {how} on {facts['runtime']}: {off}; with its default optimisations: {default}"
     )
     if facts["output_with_default_optimisations"] != facts["output"]:
         print(f"  output then: {_joined(facts['output_with_default_optimisations'])}")
