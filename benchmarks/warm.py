@@ -132,7 +132,7 @@ def _said(result: Result) -> str:
     return result.verdict.value
 
 
-def _runtime(graph: Graph) -> Callable[[np.ndarray], np.ndarray]:  # type: ignore[type-arg]
+def _runtime(graph: Graph) -> Callable[[np.ndarray], np.ndarray]:
     return lambda x: np.asarray(evaluate(graph, x))
 
 
