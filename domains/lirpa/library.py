@@ -25,7 +25,9 @@ def library() -> Any:
     version = importlib.metadata.version(NAME)
     if tuple(int(part) for part in version.split(".")[:2]) < (0, 4):
         _give_back()
+    limit = sys.getrecursionlimit()
     module = importlib.import_module(NAME)
+    sys.setrecursionlimit(limit)  # it raises the limit so far that deep nesting ends the process
     _take_all_arguments(module.BoundedModule)
     return module
 

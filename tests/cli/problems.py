@@ -61,11 +61,11 @@ def network(weights: list[list[list[float]]], path: Path) -> Path:
 def hard(folder: Path) -> tuple[Path, Path]:
     """A model and a true property that take the search far longer than any test."""
     rng = np.random.default_rng(0)
-    sizes = [6, 64, 64, 64, 1]
+    sizes = [12, 96, 96, 96, 96, 1]
     weights = [
         (rng.standard_normal(shape) * np.sqrt(2 / shape[0])).tolist()
         for shape in itertools.pairwise(sizes)
     ]
     model, spec = network(weights, folder / "hard.onnx"), folder / "hard.yaml"
-    spec.write_text("region: {all: [-3, 3]}\nnever: y[0] >= 40\n")
+    spec.write_text("region: {all: [-3, 3]}\nnever: y[0] >= 60\n")
     return model, spec

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,3 +191,13 @@ def test_without_the_library_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPat
     graph, problem = read
     with pytest.raises(InputError, match="pip install --no-deps auto_LiRPA"):
         analysis_by("lirpa", graph, asked(graph, problem)[1], ARRAYS)
+
+
+def test_loading_it_leaves_the_limit_on_recursion_as_it_was() -> None:
+    """Release 0.3 sets a million, and then a file that is nested deeply ends the process."""
+    code = (
+        "import sys; before = sys.getrecursionlimit(); "
+        "from absint.domains.lirpa.library import library; library(); "
+        "sys.exit(sys.getrecursionlimit() != before)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
