@@ -26,7 +26,8 @@ from absint.ir.blocks import slots_of
 from absint.ir.evaluate import run
 from absint.ir.graph import FloatArray
 from absint.problem.decode import DecodeProblem
-from absint.proofs.bounds import Bounds, Rows
+from absint.proofs.bounds import Bounds
+from absint.proofs.regions import Rows
 from absint.proofs.tokens import BoolArray, Tables, TokenSets
 from absint.proofs.transformers import forward
 from absint.proofs.transformers.affine import Interval

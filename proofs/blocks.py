@@ -10,8 +10,9 @@ import numpy as np
 
 from absint.ir import Graph
 from absint.problem.contract import Contract
-from absint.proofs.bounds import Bounds, Boxes
+from absint.proofs.bounds import Bounds
 from absint.proofs.leaves import Block, Leaf
+from absint.proofs.regions import Boxes
 from absint.proofs.stream import Rule
 
 

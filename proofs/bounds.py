@@ -8,9 +8,7 @@ may have lost, times the largest value of what they multiply, goes into ``loss``
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,123 +17,16 @@ from absint.ir import Graph, Node
 from absint.ir.slopes import default_slopes
 from absint.problem.contract import Contract
 from absint.proofs.arithmetic import TINY, FloatArray, U, down, gamma, without_subnormals
-from absint.proofs.terms import Terms
+from absint.proofs.backward import Backward
+from absint.proofs.regions import Region, Rows
 from absint.proofs.transformers import forward, rounding
 from absint.proofs.transformers.affine import AFFINE_OPS, Interval
 from absint.proofs.transformers.bilinear import Bilinear
 from absint.proofs.transformers.directions import Normalized
 from absint.proofs.transformers.joint import JOINT_OPS
-from absint.proofs.transformers.steps import (
-    Affine,
-    Back,
-    Cut,
-    Loss,
-    Relaxed,
-    Step,
-    Which,
-    among,
-    box_minimum,
-    reach,
-    total,
-)
+from absint.proofs.transformers.steps import Affine, Cut, Relaxed, Step, Which, among, reach
 from absint.proofs.transformers.steps import rows as dot
 from absint.proofs.transformers.univariate import UNIVARIATE_OPS, Function, relax
-
-POSITIVE = 2.0**-20
-"""A value that is certainly above zero, whatever is lost on the way."""
-ELEMENT_BUDGET = 1 << 23
-"""Coefficients held at once; more rows are taken in several passes."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Linear rows ``inputs . x + outputs . y - bound``, as floats with what each is off by.
-
-    ``inputs`` and ``inputs_off`` are (batch or 1, rows, input_size), ``outputs`` and
-    ``outputs_off`` (batch or 1, rows, output_size), ``bound`` (batch or 1, rows) is rounded up.
-    No row has input terms where ``inputs`` has no columns. ``terms`` belong to other nodes.
-    """
-
-    inputs: FloatArray
-    inputs_off: FloatArray
-    outputs: FloatArray
-    outputs_off: FloatArray
-    bound: FloatArray
-    terms: Mapping[int, Terms] = field(default_factory=dict)
-
-    def take(self, which: slice | list[int]) -> Rows:
-        """Some of the rows."""
-        terms = {position: term.take(which) for position, term in self.terms.items()}
-        return replace(self.each(lambda part: part[:, which]), terms=terms)
-
-    def each(self, change: Callable[[FloatArray], FloatArray]) -> Rows:
-        """The rows of changed arrays."""
-        return Rows(
-            change(self.inputs),
-            change(self.inputs_off),
-            change(self.outputs),
-            change(self.outputs_off),
-            change(self.bound),
-        )
-
-
-class Region(Protocol):
-    """A batch of sets of inputs: what is known of some nodes, by other means than their operands.
-
-    Backward bounds end at the given nodes.
-    """
-
-    batch: int
-    order: Sequence[int]
-    """The nodes to be bounded, in topological order."""
-
-    def given(self, position: int, values: Mapping[int, Interval]) -> Interval | None:
-        """Bounds (batch, *shape) of a given node; None where it is not one.
-
-        ``values`` holds the bounds of the nodes before it in ``order``.
-        """
-
-    def minimum(
-        self, parts: Mapping[int, FloatArray], enough: FloatArray | None = None
-    ) -> FloatArray:
-        """At most the least value, (batch, rows), of ``sum_v parts[v] . v`` over given nodes v.
-
-        ``parts`` holds exact coefficients (batch or 1, rows, *shape). Where the value is known to
-        be ``enough`` (batch, rows), it need not be close.
-        """
-
-
-class Boxes:
-    """The boxes [lower, upper], each (batch, input_size)."""
-
-    def __init__(self, graph: Graph, lower: FloatArray, upper: FloatArray) -> None:
-        self.batch = lower.shape[0]
-        self.order: Sequence[int] = range(len(graph.nodes))
-        box, self._values = without_subnormals(lower, upper), dict[int, Interval]()
-        for position, place in graph.input_slices().items():
-            shape = (-1, *graph.nodes[position].shape)
-            self._values[position] = (
-                box[0][:, place].reshape(shape),
-                box[1][:, place].reshape(shape),
-            )
-
-    def take(self, which: Which, count: int) -> Boxes:
-        """Of ``count`` sets, the boxes that they lie in."""
-        part = copy.copy(self)
-        part.batch = count
-        part._values = {at: among(value, which) for at, value in self._values.items()}
-        return part
-
-    def given(self, position: int, values: Mapping[int, Interval]) -> Interval | None:
-        return self._values.get(position)
-
-    def minimum(
-        self, parts: Mapping[int, FloatArray], enough: FloatArray | None = None
-    ) -> FloatArray:
-        total: FloatArray = np.zeros((1, 1))
-        for position, c in parts.items():
-            total = np.nextafter(total + box_minimum(c, self._values[position]), -np.inf)
-        return total
 
 
 class Bounds:
@@ -146,12 +37,7 @@ class Bounds:
 
     def __init__(self, graph: Graph, region: Region, contract: Contract | None = None) -> None:
         self.graph, self.region, self.contract = graph, region, contract
-        self.values: dict[int, Interval] = {}
-        self._given: set[int] = set()
-        self.steps: dict[int, Step] = {}
-        """What replaces each node that is not given, on the way back."""
-        self._off: dict[int, FloatArray] = {}
-        """What each node may be off by as computed and read, (batch or 1, *shape)."""
+        self._back = Backward(graph, region, contract)
         self._refined: set[int] = set()
         self._defined = np.ones(region.batch, dtype=bool)
         gamma(sum(graph.nodes[position].size for position in region.order))  # at most MAX_TERMS
@@ -163,9 +49,19 @@ class Bounds:
                 if given is None:
                     self.values[position] = self._transform(position, graph.nodes[position])
                 else:
-                    self._given.add(position)
+                    self._back.given.add(position)
                     self.values[position] = self._read(position, given)
                 self._defined &= ~forward.undefined(self.values[position])
+
+    @property
+    def values(self) -> dict[int, Interval]:
+        """Bounds of each node, (batch or 1, *shape)."""
+        return self._back.values
+
+    @property
+    def steps(self) -> Mapping[int, Step]:
+        """What replaces each node that is not given, on the way back."""
+        return self._back.steps
 
     def _transform(self, position: int, node: Node) -> Interval:
         function = UNIVARIATE_OPS[node.op](node) if node.op in UNIVARIATE_OPS else None
@@ -173,22 +69,22 @@ class Bounds:
             self._refine(node.inputs[0], function)
         xs = [self.values[i] for i in node.inputs]
         value = forward.interval(node, xs)
-        self.steps[position] = step = _step(node, xs, value)
+        self._back.steps[position] = step = _step(node, xs, value)
         if isinstance(step, Normalized) and step.one_group:
-            self.steps[position] = step = self._measured(step)
+            self._back.steps[position] = step = self._measured(step)
             value = step.bounds(value)
         if self.contract is None:
             return value
         divisor = step.divisor if isinstance(step, Normalized) else None
         off = rounding.error(node, xs, value, divisor, self.contract)
-        self._off[position] = off + self.contract.flush
+        self._back.off[position] = off + self.contract.flush
         return rounding.widened(value, off, self.contract)
 
     def _read(self, position: int, given: Interval) -> Interval:
         """A given node's bounds, as the nodes after it may read it."""
         if self.contract is None:
             return given
-        self._off[position] = np.full((1, *given[0].shape[1:]), self.contract.flush)
+        self._back.off[position] = np.full((1, *given[0].shape[1:]), self.contract.flush)
         return rounding.as_read(given, self.contract)
 
     def _measured(self, step: Normalized) -> Normalized:
@@ -196,7 +92,7 @@ class Bounds:
         operand, ends = step.node.inputs[0], []
         for c, offset in step.parabolas():
             back = step.direction(c)
-            ends.append(down(self._pushed(operand, back) + offset))
+            ends.append(down(self._back.pushed(operand, back) + offset))
         return step.within(ends[0], -ends[1])
 
     def _refine_operands(self, node: Node) -> None:
@@ -210,7 +106,7 @@ class Bounds:
         Of those that its ``function`` is curved on; None stands for any.
         """
         node, batch, x = self.graph.nodes[target], self.region.batch, self.values[target]
-        if target in self._given or target in self._refined:
+        if target in self._back.given or target in self._refined:
             return
         if function is None:
             self._refined.add(target)
@@ -221,7 +117,7 @@ class Bounds:
         for begin in range(0, len(chosen), step):
             some = chosen[begin : begin + step]
             start = _signed_units(some, node)
-            value = self._backward({target: start}, np.zeros((1, 2 * len(some))))
+            value = self._back.minimum({target: start}, np.zeros((1, 2 * len(some))))
             low, high = value[:, : len(some)], -value[:, len(some) :]
             better = (
                 curved[:, some] & (low > lower[:, some]),
@@ -247,11 +143,7 @@ class Bounds:
         """The same bounds, for sets that lie in those ``which`` of the batch, and are ``region``;
         with steps of some nodes that hold for them."""
         part = copy.copy(self)
-        part.region = region
-        part.values = {at: among(value, which) for at, value in self.values.items()}
-        part.steps = {at: among(s, which) for at, s in self.steps.items() if at not in steps}
-        part.steps.update(steps)
-        part._off = {at: among(off, which) for at, off in self._off.items()}
+        part.region, part._back = region, self._back.within(region, which, steps)
         part._defined = among(self._defined, which)
         return part
 
@@ -265,7 +157,7 @@ class Bounds:
         count, step = rows.bound.shape[1], self.rows_at_once(self.region.batch)
         with np.errstate(all="ignore"):
             parts = [
-                self._backward(*self._start(some), -some.bound, signs, some.terms)
+                self._back.minimum(*self._start(some), -some.bound, signs, some.terms)
                 for some in (rows.take(slice(b, b + step)) for b in range(0, count, step))
             ]
             found = np.concatenate(parts, axis=1)
@@ -273,8 +165,7 @@ class Bounds:
 
     def rows_at_once(self, batch: int) -> int:
         """How many rows of so many sets are taken in one pass."""
-        widest = max(self.graph.nodes[position].size for position in self.values)
-        return max(1, ELEMENT_BUDGET // (batch * widest))
+        return self._back.rows_at_once(batch)
 
     def _start(self, rows: Rows) -> tuple[dict[int, FloatArray], FloatArray]:
         """Coefficients (batch or 1, rows, *shape) by node; what they are off by, (batch, rows)."""
@@ -296,81 +187,6 @@ class Bounds:
             loss = loss + dot(off, reach(self.values[node]))
         return start, loss
 
-    def _backward(
-        self,
-        start: Mapping[int, FloatArray],
-        loss: FloatArray,
-        offset: FloatArray | None = None,
-        signs: bool = False,
-        terms: Mapping[int, Terms] | None = None,
-    ) -> FloatArray:
-        """Lower bounds, (batch, rows), of ``sum_v start[v] . v + offset - loss`` and ``terms``.
-
-        ``start`` maps nodes to exact coefficients (batch or 1, rows, *shape). With ``signs`` of
-        that times positive numbers.
-        """
-        left = dict(terms or {})
-        walk = _Walk(dict(start), np.zeros((1, loss.shape[1])) if offset is None else offset, loss)
-        given: dict[int, FloatArray] = {}
-        for position in reversed(list(self.values)):
-            if position in left:
-                self._put(position, left.pop(position), walk)
-            if position not in walk.pending:
-                continue
-            c = walk.pending.pop(position)
-            if position in self._off:
-                walk.loss = walk.loss + dot(np.abs(c), self._off[position])
-            if position in self._given:
-                given[position] = c
-                continue
-            step = self.steps[position]
-            alone = not walk.pending and not given and not left
-            if alone and isinstance(step, Normalized) and step.one_group:
-                back = step.direction(c)
-                if not signs:
-                    operand = self.graph.nodes[position].inputs[0]
-                    before = self._pushed(operand, back)
-                    walk.shift(step.divided(before, c))
-                    break
-                walk.multiply(step.divisor)
-            else:
-                back = step.back(c)
-            walk.book(back)
-            operands = self.graph.nodes[position].inputs if back.parts else ()
-            for operand, part in zip(operands, back.parts, strict=True):
-                self._add(operand, part, walk)
-        if left:
-            raise ValueError("a term is not of one of the graph's nodes")
-        if given:
-            shape = (self.region.batch, loss.shape[1])
-            enough = np.broadcast_to(POSITIVE - walk.sure(), shape) if signs else None
-            walk.shift(self.region.minimum(given, enough))
-        return walk.sure()
-
-    def _pushed(self, operand: int, back: Back) -> FloatArray:
-        """Lower bounds, (batch, rows), of what one step back found for its one operand."""
-        lost = np.asarray(back.lost, dtype=np.float64)
-        return self._backward({operand: back.parts[0]}, lost)
-
-    def _add(self, operand: int, part: FloatArray, walk: _Walk) -> None:
-        if operand in walk.pending:
-            earlier, far = walk.pending[operand], reach(self.values[operand])
-            part = earlier + part
-            walk.loss = walk.loss + Loss.of(2 * U * far + TINY, 4 * TINY * total(far)).at(
-                np.abs(part)
-            )
-            if self.contract is not None:  # one reader may read zero where another does not
-                apart = np.full((1, *far.shape[1:]), 2 * self.contract.flush)
-                walk.loss = walk.loss + dot(np.abs(part) + np.abs(earlier), apart)
-        walk.pending[operand] = part
-
-    def _put(self, position: int, terms: Terms, walk: _Walk) -> None:
-        shape = (self.region.batch, walk.loss.shape[1], *self.graph.nodes[position].shape)
-        flush = 0.0 if self.contract is None else self.contract.flush
-        earlier, far = walk.pending.get(position), reach(self.values[position])
-        walk.pending[position], loss = terms.added(earlier, shape, far, flush)
-        walk.loss = walk.loss + loss
-
 
 def _step(node: Node, xs: Sequence[Interval], value: Interval) -> Step:
     """The step back from a node with the given bounds, through operands with theirs."""
@@ -384,35 +200,6 @@ def _step(node: Node, xs: Sequence[Interval], value: Interval) -> Step:
     if node.op == "normalize":
         return Normalized.of(node, ends[0], value)
     return Cut(value)
-
-
-@dataclass
-class _Walk:
-    """The state of one backward pass: coefficients to be pushed on, offset so far, loss so far."""
-
-    pending: dict[int, FloatArray]
-    offset: FloatArray
-    loss: FloatArray
-
-    def shift(self, amount: FloatArray | float) -> None:
-        self.offset = self.offset + amount
-        self.loss = self.loss + 2 * U * np.abs(self.offset)
-
-    def book(self, back: Back) -> None:
-        self.shift(back.shift)
-        self.loss = self.loss + back.lost
-
-    def sure(self) -> FloatArray:
-        """At most what offset less loss is exactly."""
-        lost = self.loss * (1 + 2.0**-20) + TINY * 2.0**40
-        found: FloatArray = np.nextafter(self.offset - lost, -np.inf)
-        return found
-
-    def multiply(self, factor: Interval) -> None:
-        """The offset for the same row times a positive factor with these bounds, (batch, 1)."""
-        base = self.sure() - TINY
-        self.offset = down(base * np.where(base >= 0, factor[0], factor[1]))
-        self.loss = np.zeros_like(self.offset)
 
 
 def _signed_units(chosen: NDArray[np.int64], node: Node) -> FloatArray:

@@ -13,8 +13,8 @@ from absint.ir import Graph
 from absint.problem import Cell
 from absint.proofs.arithmetic import FloatArray
 from absint.proofs.blocks import Batch
-from absint.proofs.bounds import Rows
 from absint.proofs.leaves import Leaf
+from absint.proofs.regions import Rows
 from absint.proofs.rows import choose, float_rows, join, mix
 from absint.proofs.stream import MULTIPLIERS, Rule
 from absint.proofs.subsets import Subsets

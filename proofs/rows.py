@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from absint.ir import Graph
 from absint.problem import Cell, LinearConstraint
 from absint.proofs.arithmetic import FloatArray, above, gamma, inflate, nearest, up
-from absint.proofs.bounds import Rows
 from absint.proofs.format import CertificateError
+from absint.proofs.regions import Rows
 
 MAX_COEFFICIENTS = 1 << 26
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from absint.ir import Graph
 from absint.proofs.arithmetic import FloatArray, gamma, inflate, up
 from absint.proofs.blocks import Blocks
-from absint.proofs.bounds import Rows
 from absint.proofs.leaves import Leaf
+from absint.proofs.regions import Rows
 from absint.proofs.terms import Terms
 from absint.proofs.transformers.affine import Interval
 from absint.proofs.transformers.knots import Knot, Sides, Slopes

@@ -15,7 +15,8 @@ import numpy as np
 
 from absint.ir import Graph, Node
 from absint.proofs.arithmetic import FloatArray
-from absint.proofs.bounds import Bounds, Rows
+from absint.proofs.bounds import Bounds
+from absint.proofs.regions import Rows
 from absint.proofs.tokens import BoolArray, Tables, TokenSets
 
 ROUNDS = 8

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from absint.ir import Graph
 from absint.problem import Cell, LinearConstraint, Problem, violated
-from absint.proofs.bounds import Bounds, Boxes
+from absint.proofs.bounds import Bounds
+from absint.proofs.regions import Boxes
 from absint.search.attack import Counterexample
 
 FloatArray = NDArray[np.float64]

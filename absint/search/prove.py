@@ -17,10 +17,11 @@ from absint.domains.arrays import Arrays, numpy_arrays, torch_arrays
 from absint.ir import Graph
 from absint.ir import digest as graph_digest
 from absint.problem import InputError, Problem
-from absint.proofs.bounds import Bounds, Boxes
+from absint.proofs.bounds import Bounds
 from absint.proofs.check import CheckReport, check
 from absint.proofs.coverage import survey
 from absint.proofs.format import Certificate, CertificateError
+from absint.proofs.regions import Boxes
 from absint.proofs.rows import float_rows
 from absint.proofs.stream import Arity
 from absint.search.attack import Counterexample, Runtime

@@ -21,7 +21,7 @@ from absint.problem.outlook import NO, Outlook
 from absint.problem.pieces import Pieces
 from absint.problem.promptset import PromptSpace
 from absint.proofs.arithmetic import FloatArray
-from absint.proofs.bounds import Bounds, Rows
+from absint.proofs.bounds import Bounds
 from absint.proofs.check import KNOWN_OPS, Progress, Rejection, side_by_side
 from absint.proofs.decode.remaining import OpenPrompts
 from absint.proofs.decode.run import Runs
@@ -29,6 +29,7 @@ from absint.proofs.decode.state import State
 from absint.proofs.decode.stream import Rule
 from absint.proofs.decode.walk import Visit, Walk, texts
 from absint.proofs.format import Certificate, CertificateError
+from absint.proofs.regions import Rows
 from absint.proofs.rows import fails, output_row
 from absint.proofs.tokens import BoolArray, Tables, TokenSets
 

@@ -22,8 +22,9 @@ from absint.domains.product import Query, analyse
 from absint.domains.zonotope import Zonotopes
 from absint.ir import OPS, Constant, Curved, Graph, GraphBuilder, PiecewiseLinear
 from absint.ir.evaluate import outputs, run
-from absint.proofs.bounds import Bounds, Rows
-from absint.proofs.bounds import Boxes as CheckedBoxes
+from absint.proofs.bounds import Bounds
+from absint.proofs.regions import Boxes as CheckedBoxes
+from absint.proofs.regions import Rows
 
 Ends = tuple[FloatArray, FloatArray]
 """Lower and upper bounds of the flat outputs, each (batch, output_size)."""

@@ -19,7 +19,8 @@ from absint.domains.arrays import numpy_arrays
 from absint.domains.product import Query, analyse
 from absint.ir import OPS, Constant, Graph, GraphBuilder
 from absint.problem import Box, Cell, LinearConstraint, constraint
-from absint.proofs.bounds import Bounds, Boxes
+from absint.proofs.bounds import Bounds
+from absint.proofs.regions import Boxes
 from absint.proofs.rows import float_rows
 from absint.proofs.transformers.steps import Relaxed
 
@@ -333,7 +334,7 @@ def test_nan_proves_nothing() -> None:
 
 
 def test_rows_are_bounded_in_parts_that_fit_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    from absint.proofs import bounds as module
+    from absint.proofs import backward as module
 
     graph = network(lambda b, x: b.add("relu", [x]), size=3)
     rng = np.random.default_rng(5)

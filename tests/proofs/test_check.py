@@ -25,7 +25,7 @@ from proofcases import (
 
 from absint.ir import Constant, Graph, GraphBuilder, GraphFormatError, from_bytes, to_bytes
 from absint.problem import Cell, Problem, ProblemError, Semantics, constraint
-from absint.proofs import bounds, rows
+from absint.proofs import backward, rows
 from absint.proofs.check import CheckReport, check
 from absint.proofs.coverage import survey
 from absint.proofs.format import Certificate, CertificateError
@@ -275,7 +275,7 @@ def test_too_many_constraints_are_refused_before_they_take_memory(
 
 def test_memory_for_many_conjunctions_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mixed claims of 400 conjunctions once took a matrix of conjunctions by rows for each leaf."""
-    monkeypatch.setattr(bounds, "ELEMENT_BUDGET", 1 << 16)
+    monkeypatch.setattr(backward, "ELEMENT_BUDGET", 1 << 16)
     graph = plateau()
     rows_ = (output_at_least(0, 3), output_at_least(1, 5))
     claim = problem(graph, Cell(box((0, 2), (0, 2)), (rows_,) * 400))

@@ -14,9 +14,10 @@ from absint.ir import Graph, Node
 from absint.ir.blocks import slots_of, unroll
 from absint.ir.evaluate import evaluate
 from absint.proofs.arithmetic import FloatArray
-from absint.proofs.bounds import Bounds, Rows
+from absint.proofs.bounds import Bounds
 from absint.proofs.conditional import Prefixes, anchors
 from absint.proofs.reads import first_attention, most_read
+from absint.proofs.regions import Rows
 from absint.proofs.tokens import Tables, TokenSets
 from absint.proofs.transformers import coupled
 from absint.proofs.transformers.directions import Normalized

@@ -16,9 +16,10 @@ from proofcases import box, problem
 from absint.ir import Constant, Graph, GraphBuilder
 from absint.problem import Cell, Problem, constraint
 from absint.proofs.blocks import Batch, batches
-from absint.proofs.bounds import Bounds, Boxes
+from absint.proofs.bounds import Bounds
 from absint.proofs.claims import Claims
 from absint.proofs.leaves import Leaf, leaves, middle
+from absint.proofs.regions import Boxes
 from absint.proofs.stream import Arity, Rule, Writer, multiplier
 from absint.proofs.subsets import Subsets
 from absint.proofs.transformers.knots import knots

@@ -15,12 +15,13 @@ from proofcases import box, case, certificate, problem, searched
 from absint.ir import Constant, Graph, GraphBuilder
 from absint.problem import Cell, constraint
 from absint.problem.contract import FLOAT32
-from absint.proofs.bounds import Bounds, Boxes, Rows
+from absint.proofs.bounds import Bounds
 from absint.proofs.check import check
 from absint.proofs.exact.bounds import ExactBounds
 from absint.proofs.exact.check import recheck
 from absint.proofs.exact.numbers import exact_all
 from absint.proofs.format import CertificateError
+from absint.proofs.regions import Boxes, Rows
 from absint.proofs.stream import Rule, Step, Writer, nearest_multiplier
 
 F = Fraction

@@ -15,7 +15,8 @@ from strategies import ALL_OPS, WEIGHT_KINDS, cases, graphs
 
 from absint.ir import Constant, Graph, GraphBuilder
 from absint.problem.contract import FLOAT32
-from absint.proofs.bounds import Bounds, Boxes, Rows
+from absint.proofs.bounds import Bounds
+from absint.proofs.regions import Boxes, Rows
 
 FloatArray = NDArray[np.float64]
 

@@ -23,7 +23,8 @@ from absint.domains.arrays import numpy_arrays
 from absint.domains.product import Query, analyse
 from absint.ir import Constant, Graph, GraphBuilder, Node
 from absint.proofs.arithmetic import without_subnormals
-from absint.proofs.bounds import Bounds, Boxes, Rows
+from absint.proofs.bounds import Bounds
+from absint.proofs.regions import Boxes, Rows
 from absint.proofs.transformers import bilinear, forward
 from absint.proofs.transformers.bilinear import Bilinear
 from absint.proofs.transformers.directions import Normalized

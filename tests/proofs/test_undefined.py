@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from absint.ir import Constant, Graph, GraphBuilder
-from absint.proofs.bounds import Bounds, Boxes, Rows
+from absint.proofs.bounds import Bounds
+from absint.proofs.regions import Boxes, Rows
 from absint.proofs.tokens import Tables, TokenSets
 from absint.proofs.transformers import forward
 

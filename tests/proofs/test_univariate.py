@@ -22,8 +22,9 @@ from absint import ir
 from absint.ir import OPS, Constant, GraphBuilder, Node
 from absint.ir.slopes import default_slopes
 from absint.problem import Cell
-from absint.proofs.bounds import Bounds, Boxes, Rows
+from absint.proofs.bounds import Bounds
 from absint.proofs.check import check
+from absint.proofs.regions import Boxes, Rows
 from absint.proofs.transformers.affine import AFFINE_OPS
 from absint.proofs.transformers.curved import Curved, Wave
 from absint.proofs.transformers.univariate import UNIVARIATE_OPS, relax

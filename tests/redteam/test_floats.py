@@ -26,7 +26,8 @@ import absint
 from absint.frontends.onnx import load
 from absint.ir import Graph
 from absint.problem.contract import FLOAT32, Contract
-from absint.proofs.bounds import Bounds, Boxes, Rows
+from absint.proofs.bounds import Bounds
+from absint.proofs.regions import Boxes, Rows
 from absint.search.options import SearchOptions
 from absint.search.result import Verdict
 

@@ -29,9 +29,10 @@ from absint.domains import product
 from absint.domains.product import Analysis
 from absint.ir import OPS, Graph, evaluate
 from absint.problem import Cell, InputError, Problem, constraint, violated
-from absint.proofs.bounds import Bounds, Rows
+from absint.proofs.bounds import Bounds
 from absint.proofs.check import check
 from absint.proofs.format import Certificate
+from absint.proofs.regions import Rows
 from absint.search import bab, backend
 from absint.search.attack import Attack
 from absint.search.options import SearchOptions, Status

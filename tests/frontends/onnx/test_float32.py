@@ -18,7 +18,8 @@ from absint.frontends.onnx.lower import lower
 from absint.frontends.onnx.registry import MAX_OPSET, MIN_OPSET, RULES
 from absint.ir import Graph
 from absint.problem.contract import FLOAT32
-from absint.proofs.bounds import Bounds, Boxes
+from absint.proofs.bounds import Bounds
+from absint.proofs.regions import Boxes
 from absint.proofs.transformers.rounding import uncovered
 
 FloatArray = NDArray[np.float64]

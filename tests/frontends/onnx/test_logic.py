@@ -17,7 +17,8 @@ from absint.frontends.runtime import OnnxRuntime
 from absint.ir import evaluate
 from absint.problem.contract import FLOAT32
 from absint.problem.errors import UnsupportedError
-from absint.proofs.bounds import Bounds, Boxes
+from absint.proofs.bounds import Bounds
+from absint.proofs.regions import Boxes
 from absint.proofs.transformers.rounding import uncovered
 
 RELATIONS = ["Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"]
