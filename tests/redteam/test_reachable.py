@@ -247,17 +247,20 @@ def test_no_closed_leaf_holds_an_input_that_reaches_the_catastrophe(
     start: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a blind attack, the search closes what it can around the known input: in real arithmetic
-    more than under float32."""
+    more than under float32. A busy machine closes less in the same time, and is given more."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Attack, "replay", lambda *_: None)
     looked = 0
-    for seed in range(start, start + 10):
-        case = make(seed)
-        task, result = solve(case, 0.2, "real")
-        assert result.verdict is Verdict.UNKNOWN, (seed, case.text)
-        assert result.certificate is not None
-        looked += _inspect(task, result, case, random.Random(seed))
-    assert looked > 10
+    for seconds in (0.2, 0.8, 3.2):
+        for seed in range(start, start + 10):
+            case = make(seed)
+            task, result = solve(case, seconds, "real")
+            assert result.verdict is Verdict.UNKNOWN, (seed, case.text)
+            assert result.certificate is not None
+            looked += _inspect(task, result, case, random.Random(seed))
+        if looked > 10:
+            return
+    pytest.fail(f"{looked} leaves were looked at")
 
 
 def _inspect(task: api.Task, result: Result, case: Case, rng: random.Random) -> int:
