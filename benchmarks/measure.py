@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import signal
 import subprocess
 import tempfile
 import time
@@ -29,17 +30,18 @@ class Finished:
 
 
 def run(command: Sequence[str], timeout: float = 600.0) -> Finished:
-    """Runs a command to its end; a process that outlives ``timeout`` is killed (code -9)."""
+    """Runs a command to its end; what outlives ``timeout`` is killed, children too (code -9)."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT)
+        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT,
+                                   start_new_session=True)  # fmt: skip
         deadline = started + timeout
         while True:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:
                 break
             if time.perf_counter() > deadline:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 deadline = float("inf")
             time.sleep(0.002)
         wall = time.perf_counter() - started
@@ -54,9 +56,6 @@ def run(command: Sequence[str], timeout: float = 600.0) -> Finished:
 
 def conditions(command: str) -> list[str]:
     """Lines that say where, when and how a result was measured."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
     dirty = subprocess.run(
         ["git", "status", "--porcelain", "--", "absint", "domains", "frontends", "proofs"],
         cwd=ROOT, capture_output=True, text=True,
@@ -64,13 +63,20 @@ def conditions(command: str) -> list[str]:
     names = ("numpy", "onnxruntime")
     return [
         f"- command: `{command}`",
-        f"- date: {datetime.date.today().isoformat()}, commit {commit or 'none'}"
+        f"- date: {datetime.date.today().isoformat()}, commit {commit() or 'none'}"
         + (" with local changes" if dirty else ""),
         f"- machine: {_processor()}, {len(os.sched_getaffinity(0))} cores, "
         f"{_memory_gib():.0f} GiB, {platform.system()}",
         f"- Python {platform.python_version()}, "
         + ", ".join(f"{name} {version(name)}" for name in names),
     ]
+
+
+def commit() -> str:
+    """The short hash of the commit that is checked out; empty outside a repository."""
+    return subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def _processor() -> str:

@@ -1,7 +1,8 @@
-"""``python benchmarks/run.py [NAME ...] [--workers N] [--only TEXT] [--sample N]``.
+"""``python benchmarks/run.py [peers] [NAME ...] [--workers N] [--only TEXT] [--sample N]``.
 
 NAME is startup, decode, attention, zonotope, lowering, warm or a folder of ../shared/vnncomp.
-Without one: startup and acasxu.
+Without one: startup and acasxu. After ``peers``, NAMEs are folders that ours and the tools under
+ABSINT_PEERS run side by side, each for at most ``--limit`` seconds an instance.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import attention, decode, lowering, startup, vnncomp, warm, zonotope
+from benchmarks import attention, decode, lowering, peers, startup, vnncomp, warm, zonotope
 
 OURS = {
     "startup": startup,
@@ -32,7 +33,12 @@ def main() -> None:
     parser.add_argument("--only", default="", help="instances whose names contain this")
     parser.add_argument("--sample", type=int, default=0, help="only so many instances, drawn")
     parser.add_argument("--seed", type=int, default=1, help="for the sample")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds, beside the peers")
     given = parser.parse_args()
+    if given.names[0] == "peers":
+        for name in given.names[1:]:
+            peers.bench(name, given.limit, given.sample, given.seed)
+        return
     for name in given.names:
         if name in OURS:
             OURS[name].bench()

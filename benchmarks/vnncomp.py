@@ -53,6 +53,15 @@ def instances(name: str) -> list[tuple[str, str, float, str]]:
         ]
 
 
+def drawn(
+    items: list[tuple[str, str, float, str]], sample: int, seed: int
+) -> list[tuple[str, str, float, str]]:
+    """``sample`` of them, drawn with ``seed``, in their order; all of them where it is 0."""
+    if not 0 < sample < len(items):
+        return items
+    return [items[i] for i in sorted(random.Random(seed).sample(range(len(items)), sample))]
+
+
 def measure(name: str, item: tuple[str, str, float, str], jobs: int) -> Row:
     """Runs one instance of set ``name``."""
     model, prop, timeout, expected = item
@@ -94,9 +103,7 @@ def bench(name: str, workers: int, only: str = "", sample: int = 0, seed: int = 
 
     With ``sample`` so many of its instances, drawn with ``seed``, in their order.
     """
-    items = [item for item in instances(name) if only in item[0] + item[1]]
-    if 0 < sample < len(items):
-        items = [items[i] for i in sorted(random.Random(seed).sample(range(len(items)), sample))]
+    items = drawn([i for i in instances(name) if only in i[0] + i[1]], sample, seed)
     rows: list[Row] = []
     with ThreadPoolExecutor(workers) as pool:
         for row in pool.map(lambda item: measure(name, item, 1), items):
