@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from irmodels import exact_outputs
 from numpy.typing import NDArray
 
 from absint.ir import OPS, Graph
@@ -116,3 +118,24 @@ def allowance(graph: Graph, boxes: Boxes, dtype: str = "float64") -> list[FloatA
     unit = float(np.finfo(dtype).eps) / 2
     tiny = float(np.finfo(dtype).tiny)
     return [512 * unit * size + 512 * tiny for size in magnitudes(graph, boxes)]
+
+
+def check_exact_outputs(
+    graph: Graph,
+    boxes: Boxes,
+    bounds: list[tuple[FloatArray, FloatArray]],
+    rng: np.random.Generator,
+) -> None:
+    """Exact rational outputs at points of the boxes lie within ``bounds``, one pair a node, but for
+    what rounding may cost."""
+    x = points(boxes, rng, 4)
+    parts = [low for low, _ in bounds], [high for _, high in bounds], allowance(graph, boxes)
+    low, high, room = (
+        np.concatenate([part[p.node].reshape((len(boxes), -1)) for p in graph.outputs], axis=1)
+        for part in parts
+    )
+    for box in range(len(boxes)):
+        for point in x[box]:
+            y = exact_outputs(graph, [Fraction(float(v)) for v in point])
+            for value, a, b, r in zip(y, low[box], high[box], room[box], strict=True):
+                assert Fraction(a) - Fraction(r) <= value <= Fraction(b) + Fraction(r)

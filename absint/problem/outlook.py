@@ -32,23 +32,6 @@ UNKNOWN, NO, YES = 0, 1, 2
 """What is known of a probe."""
 
 
-def can_still_happen(
-    problem: DecodeProblem,
-    cell: PromptCell,
-    prompt_states: Sequence[int],
-    slots_read: int,
-    slot_sets: Sequence[Tokens],
-    output_states: Sequence[int],
-    steps_left: int,
-    ended: bool,
-    found: Sequence[int] = (),
-) -> bool:
-    """``Outlook(problem).can_still_happen(...)``, for a single question."""
-    return Outlook(problem).can_still_happen(
-        cell, prompt_states, slots_read, slot_sets, output_states, steps_left, ended, found
-    )
-
-
 Question = tuple[Formula | None, frozenset[States], frozenset[States], tuple[int, ...]]
 """A condition, what the machines may say of the prompt and of the output, and the probes."""
 

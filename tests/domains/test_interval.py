@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
-from boxes import Boxes, FloatArray, allowance, awkward_boxes, points
+from boxes import Boxes, FloatArray, allowance, awkward_boxes, check_exact_outputs, points
 from elementwise import CASES, inside
-from irmodels import AFFINE, PIECEWISE, Case, exact_outputs, matrix, random_graph
+from irmodels import AFFINE, PIECEWISE, Case, matrix, random_graph
 
 from absint.domains import interval
 from absint.domains.arrays import Arrays, numpy_arrays, torch_arrays
@@ -58,16 +56,7 @@ def test_every_node_of_a_random_network_stays_within_its_bounds(seed: int) -> No
 def test_bounds_hold_for_exact_rational_values(seed: int) -> None:
     graph, rng = random_graph(seed, activations=PIECEWISE, integral=True), np.random.default_rng(1)
     boxes = awkward_boxes(graph.input_size, rng, huge=2.0**40)
-    spare, found, x = allowance(graph, boxes), bounds(graph, boxes), points(boxes, rng, 4)
-    low, high, room = (
-        np.concatenate([part[p.node].reshape((len(boxes), -1)) for p in graph.outputs], axis=1)
-        for part in ([f[0] for f in found], [f[1] for f in found], spare)
-    )
-    for box in range(len(boxes)):
-        for point in x[box]:
-            y = exact_outputs(graph, [Fraction(float(v)) for v in point])
-            for value, a, b, r in zip(y, low[box], high[box], room[box], strict=True):
-                assert Fraction(a) - Fraction(r) <= value <= Fraction(b) + Fraction(r)
+    check_exact_outputs(graph, boxes, bounds(graph, boxes), rng)
 
 
 @pytest.mark.parametrize("case", AFFINE, ids=lambda case: case.name)
