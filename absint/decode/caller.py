@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from absint.frontends.decoder import Network
 from absint.frontends.spec.decode_network import StepNetwork
@@ -18,11 +19,30 @@ class Caller:
     call: StepNetwork
     vocabulary: int
     spec: str
+    section: ClassVar[str] = "network"
+    """Of the spec."""
+    output: ClassVar[str] = "logits"
+    """What an output of its decode graph is called, with the step's number after it."""
+    short: ClassVar[str] = (
+        "and its logits depend on tokens that are not written yet: is a causal mask missing? "
+        "Otherwise say"
+    )
+    """What an error says where padding is needed."""
 
     def __post_init__(self) -> None:
         length, said = self.network.length, self.call.length
         if said is not None and length not in (None, said):
-            raise self.error(f"network: the length is {length}, not {said}")
+            raise self.error(f"{self.section}: the length is {length}, not {said}")
+
+    @property
+    def width(self) -> int:
+        """How many numbers it gives for a text."""
+        return self.vocabulary
+
+    @property
+    def holds(self) -> str:
+        """What its output holds."""
+        return "tokens" if self.emits else "logits"
 
     @property
     def emits(self) -> bool:
@@ -60,11 +80,13 @@ class Caller:
     def chosen(self, graph: Graph) -> Port:
         """The output that the spec means. Raises InputError: there is no such, or are several."""
         ports = {port.name: port for port in graph.outputs}
-        names, holds = ", ".join(map(repr, ports)), "tokens" if self.emits else "logits"
+        names = ", ".join(map(repr, ports))
         if self.call.output is not None and self.call.output not in ports:
             raise self.error(f"there is no output {self.call.output!r}, but {names}")
         if self.call.output is None and len(ports) != 1:
-            raise self.error(f"which output holds the {holds}? Give one of {names} as 'output'")
+            raise self.error(
+                f"which output holds the {self.holds}? Give one of {names} as 'output'"
+            )
         return next(iter(ports.values())) if self.call.output is None else ports[self.call.output]
 
     def port(self, graph: Graph) -> Port:

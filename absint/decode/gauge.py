@@ -27,11 +27,11 @@ class Gauge:
     def answers(self, branches: Sequence[Branch]) -> list[list[Answer]]:
         """For each branch, the probes that certainly say one thing of all of its texts."""
         found: list[list[Answer]] = [[] for _ in branches]
-        asked: dict[int, list[int]] = {}
+        asked: dict[tuple[int, int], list[int]] = {}
         for place, branch in enumerate(branches):
             for probe in self.rules.asks(branch.state):
-                asked.setdefault(probe, []).append(place)
-        for probe, places in asked.items():
+                asked.setdefault((probe, len(branch.state.sets)), []).append(place)
+        for (probe, _), places in asked.items():
             for begin in range(0, len(places), BATCH):
                 some = places[begin : begin + BATCH]
                 states = [branches[place].state for place in some]

@@ -64,12 +64,14 @@ class Decoder:
         self, graph: Graph, problem: DecodeProblem, xp: Any = np, load: Load = np.asarray
     ) -> None:
         size = len(problem.vocabulary)
-        if any(port.shape != (size,) for port in graph.outputs):
+        ends = problem.steps if problem.detector else 0
+        steps = len(graph.outputs) - ends
+        if any(port.shape != (size,) for port in graph.outputs[:steps]):
             raise InputError(f"the network's logits are not one for each of {size} tokens")
-        if problem.steps > len(graph.outputs):
-            raise InputError(f"{problem.steps} steps of a network of {len(graph.outputs)}")
-        check_causal(graph)
-        self.slots = prompt_slots(graph)
+        if problem.steps > steps or (ends and ends != steps):
+            raise InputError(f"{problem.steps} steps of a network of {steps}")
+        check_causal(graph, ends)
+        self.slots = prompt_slots(graph, ends)
         """The length of a prompt."""
         self._problem, self._xp = problem, xp
         self._program = Program(graph, size, xp, load)
@@ -99,11 +101,13 @@ class Decoder:
         return np.concatenate(found)
 
     def probed(self, texts: IntArray, probe: int) -> NDArray[np.float64]:
-        """(texts,): as in ``Transcript.values``, for a probe of the texts' next step."""
-        step, found = texts.shape[1] - self.slots, []
+        """(texts,): as in ``Transcript.values``, for a probe of the texts' next step, or end."""
+        place, found = texts.shape[1] - self.slots, []
+        if self._problem.probes[probe].step is None:
+            place += self._problem.steps - 1
         for start in range(0, len(texts), CHUNK):
-            logits = Run(self._program, texts[start : start + CHUNK]).alone(step)
-            found.append(self._value(probe, logits))
+            numbers = Run(self._program, texts[start : start + CHUNK]).alone(place)
+            found.append(self._value(probe, numbers))
         return np.concatenate(found)
 
     def _value(self, probe: int, logits: Array) -> NDArray[np.float64]:
@@ -132,8 +136,20 @@ class Decoder:
             tokens[running, t], margins[running, t] = chosen[running], margin[running]
             running &= ~np.isin(chosen, stop)
             if not running.any():
-                return
+                break
             run.append(chosen)
+        for probe in self._problem.probes_at(None):
+            self._detect(prompts, tokens, values, probe)
+
+    def _detect(
+        self, prompts: IntArray, tokens: IntArray, values: NDArray[np.float64], probe: int
+    ) -> None:
+        """Fills in what a probe of the detector finds, texts of one length at once."""
+        counts = (tokens >= 0).sum(axis=1)
+        for count in np.unique(counts):
+            which = counts == count
+            texts = np.concatenate([prompts[which], tokens[which, :count]], axis=1)
+            values[which, probe] = self.probed(texts, probe)
 
     def _choose(
         self, logits: Array, allowed: Sequence[int]

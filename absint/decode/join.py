@@ -17,26 +17,27 @@ _NOWHERE = -1
 class Part:
     """A block graph, and for each of its inputs the token of the text that it reads.
 
-    None: the padding.
+    None: the padding, which is the token ``pad``.
     """
 
     graph: Graph
     reads: Sequence[int | None]
+    pad: int | None = None
 
 
-def joined(parts: Sequence[Part], tokens: int, pad: int | None = None) -> Graph:
+def joined(parts: Sequence[Part], tokens: int) -> Graph:
     """The graph with inputs ``token_0 .. token_{tokens-1}`` and all outputs of all parts.
 
     Raises ShapeError where a part needs the padding and there is none.
     """
-    join = _Join(tokens, pad)
+    join = _Join(tokens)
     outputs = {name: place for part in parts for name, place in join.add(part).items()}
     return join.builder.build(outputs, parts[0].graph.outputs[0].dtype)
 
 
 class _Join:
-    def __init__(self, tokens: int, pad: int | None) -> None:
-        self.builder, self._pad = GraphBuilder(), pad
+    def __init__(self, tokens: int) -> None:
+        self.builder = GraphBuilder()
         self._tokens = [self.builder.input(f"token_{i}", (), "int64") for i in range(tokens)]
         self._nodes: dict[object, int] = {}
         self._contents: dict[Constant, bytes] = {}
@@ -48,7 +49,7 @@ class _Join:
         for position, node in enumerate(part.graph.nodes):
             if position in ports:
                 token = ports[position]
-                places.append(self._padding() if token is None else self._tokens[token])
+                places.append(self._padding(part.pad) if token is None else self._tokens[token])
             else:
                 places.append(self._node(node, [places[i] for i in node.inputs]))
         return {port.name: places[port.node] for port in part.graph.outputs}
@@ -62,11 +63,11 @@ class _Join:
             )
         return self._nodes[key]
 
-    def _padding(self) -> int:
+    def _padding(self, pad: int | None) -> int:
         """A node whose value is the padding's token."""
-        if self._pad is None:
+        if pad is None:
             return _NOWHERE
-        consts = {"index": Constant(np.array(-1)), "bias": Constant(np.array(float(self._pad)))}
+        consts = {"index": Constant(np.array(-1)), "bias": Constant(np.array(float(pad)))}
         return self._node(Node("gather", (), (), {}, consts, ()), self._tokens[:1])
 
     def _content(self, const: Constant) -> bytes:

@@ -38,19 +38,29 @@ def decode_graph(network: Graph, steps: int) -> Graph:
     return graph
 
 
-def prompt_slots(graph: Graph) -> int:
-    """How many of a decode graph's tokens are the prompt's."""
-    return len(graph.inputs) - len(graph.outputs) + 1
+def prompt_slots(graph: Graph, ends: int = 0) -> int:
+    """How many of a decode graph's tokens are the prompt's.
+
+    The last ``ends`` of its outputs, one for each step or none, are a detector's: of the text up to
+    the token that the step emits.
+    """
+    steps = len(graph.outputs) - ends
+    return len(graph.inputs) - steps + (not ends)
 
 
-def check_causal(graph: Graph) -> None:
-    """Raises UnsupportedError where logits of ``graph`` read tokens that are emitted later."""
-    slots, prompt = slots_of(graph), prompt_slots(graph)
-    found = []
-    for step, port in enumerate(graph.outputs):
-        late = [slot for slot in sorted(slots[port.node]) if slot >= prompt + step]
+def check_causal(graph: Graph, ends: int = 0) -> None:
+    """Raises UnsupportedError where an output reads tokens that are emitted later.
+
+    ``ends``: see ``prompt_slots``.
+    """
+    slots, prompt = slots_of(graph), prompt_slots(graph, ends)
+    steps, found = len(graph.outputs) - ends, []
+    for place, port in enumerate(graph.outputs):
+        detector, step = divmod(place, steps)
+        known = prompt + step + detector
+        late = [slot for slot in sorted(slots[port.node]) if slot >= known]
         if late:
-            what = f"reads token {late[0]}, of {prompt + step} known at that step"
+            what = f"reads token {late[0]}, of {known} known at that step"
             found.append(Unsupported(port.name, what, "is a causal mask missing?"))
     if found:
         raise UnsupportedError(found)

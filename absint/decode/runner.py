@@ -27,8 +27,9 @@ class ModelRunner(ABC):
 
     caller: Caller
     problem: DecodeProblem
+    detector: Caller | None = None
     optimised: bool = False
-    _sessions: dict[int, Runtime] = field(default_factory=dict)
+    _sessions: dict[tuple[str, int], Runtime] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -39,13 +40,13 @@ class ModelRunner(ABC):
     def __call__(self, prompts: IntArray) -> Transcript:
         """Decodes prompts (count, slots). Raises InputError where the runtime fails."""
 
-    def output(self, tokens: Sequence[int]) -> FloatArray:
+    def output(self, caller: Caller, tokens: Sequence[int]) -> FloatArray:
         """The flat output that the spec means, of one call with ``tokens``. Raises InputError."""
-        model = self.caller.network.at(len(tokens))
-        if len(tokens) not in self._sessions:
-            self._sessions[len(tokens)] = runtime(model, optimised=self.optimised)
-        (flat,) = self._sessions[len(tokens)].run(np.array([tokens], dtype=float))
-        port, start = self.caller.chosen(model.graph), 0
+        model, key = caller.network.at(len(tokens)), (caller.section, len(tokens))
+        if key not in self._sessions:
+            self._sessions[key] = runtime(model, optimised=self.optimised)
+        (flat,) = self._sessions[key].run(np.array([tokens], dtype=float))
+        port, start = caller.chosen(model.graph), 0
         for other in model.graph.outputs:
             if other.name == port.name:
                 break
@@ -70,7 +71,7 @@ class TokenRunner(ModelRunner):
         for row, prompt in enumerate(prompts.tolist()):
             text = list(prompt)
             for step in range(self.problem.steps):
-                logits = self.logits(text)
+                logits = self.numbers(self.caller, text)
                 for probe in self.problem.probes_at(step):
                     held = probed(self.problem, probe, logits)
                     made.values[row, probe], made.found[row, probe] = held
@@ -79,13 +80,18 @@ class TokenRunner(ModelRunner):
                 text.append(token)
                 if token in self.problem.stop:
                     break
+            if self.detector is not None and self.problem.probes_at(None):
+                said = self.numbers(self.detector, text)
+                for probe in self.problem.probes_at(None):
+                    held = probed(self.problem, probe, said)
+                    made.values[row, probe], made.found[row, probe] = held
         return made
 
-    def logits(self, text: Sequence[int]) -> FloatArray:
-        """The logits (vocabulary,) of the token after ``text``. Raises InputError."""
-        reads, pad = self.caller.reads(len(text)), self.caller.call.pad or 0
-        flat = self.output([pad if place is None else text[place] for place in reads])
-        found: FloatArray = flat.reshape(-1, self.caller.vocabulary)[self.caller.row(len(text))]
+    def numbers(self, caller: Caller, text: Sequence[int]) -> FloatArray:
+        """What a network gives for ``text``, (width,). Raises InputError."""
+        reads, pad = caller.reads(len(text)), caller.call.pad or 0
+        flat = self.output(caller, [pad if place is None else text[place] for place in reads])
+        found: FloatArray = flat.reshape(-1, caller.width)[caller.row(len(text))]
         return found
 
 
@@ -95,7 +101,7 @@ class WholeRunner(ModelRunner):
     def __call__(self, prompts: IntArray) -> Transcript:
         made = self._empty(len(prompts))
         for row, prompt in enumerate(prompts.tolist()):
-            emitted = self.output(prompt)[-self.problem.steps :].astype(np.int64)
+            emitted = self.output(self.caller, prompt)[-self.problem.steps :].astype(np.int64)
             stops = np.flatnonzero(np.isin(emitted, sorted(self.problem.stop)))
             end = stops[0] + 1 if len(stops) else len(emitted)
             made.tokens[row, :end] = emitted[:end]

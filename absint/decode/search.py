@@ -106,17 +106,25 @@ class CellSearch:
         if self.rules.safe(state):
             branch.close(Step(Rule.DONE))
             return None
-        if not state.ended:
+        if state.ended:
+            if any(self._gauge.matters(state, probe) for probe in self.rules.asks(state)):
+                return branch
+            self._end(branch, waiting)
+        else:
             cut = self._outcomes.cut(state) if self._outcomes.matter(state) else None
             if cut is None:
                 return branch
             waiting.add(self._divide(branch, Cut(*cut, deeper=False)), urgent=True)
-            return None
-        if self._outcomes.open(state):  # what the prompt says is still undecided
-            waiting.add(self._divide(branch, Cut(state.read, self.rules.classes(state))))
+        return None
+
+    def _end(self, branch: Branch, waiting: Queue) -> None:
+        """Divides a state whose texts have ended by what the prompt says, or leaves it open."""
+        if self._outcomes.open(branch.state):
+            waiting.add(
+                self._divide(branch, Cut(branch.state.read, self.rules.classes(branch.state)))
+            )
         else:
             branch.close(Step(Rule.OPEN))
-        return None
 
     def _reads(self, state: State) -> bool:
         """Whether the machines can read the next slot, and reading it keeps what would be lost."""
@@ -151,10 +159,12 @@ class CellSearch:
             cut = None
             if matter and more and branch.depth < self.effort.depth:
                 cut = self._splitter.probed(branch, matter[0], self._drift(state, matter[0]))
-            if cut is None:
-                ready.append(branch)
-            else:
+            if cut is not None:
                 waiting.add(self._divide(branch, cut))
+            elif state.ended:
+                self._end(branch, waiting)
+            else:
+                ready.append(branch)
         return ready
 
     def _drift(self, state: State, probe: int) -> int:

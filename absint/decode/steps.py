@@ -15,43 +15,66 @@ from absint.ir.blocks import slots_of, unroll
 from absint.problem import InputError
 
 
-def decode_graphs(caller: Caller, lengths: Sequence[int], steps: int) -> dict[int, Graph]:
+def decode_graphs(
+    caller: Caller, lengths: Sequence[int], steps: int, detector: Caller | None = None
+) -> dict[int, Graph]:
     """The decode graph of ``steps`` steps for prompts of each length (``absint.decode.network``).
+
+    ``detector``: None where the network is a greedy loop.
 
     Raises:
         InputError: the network does not fit the spec.
         UnsupportedError: the network cannot be lowered, or needs padding that is not given.
     """
-    made = unrolled_graph if caller.emits else decode_graph
-    return {length: _checked(made(caller, length, steps), caller) for length in lengths}
+    if caller.emits:
+        return {n: _checked(unrolled_graph(caller, n, steps), caller) for n in lengths}
+    return {n: decode_graph(caller, n, steps, detector) for n in lengths}
 
 
-def decode_graph(caller: Caller, prompt: int, steps: int) -> Graph:
+def decode_graph(caller: Caller, prompt: int, steps: int, detector: Caller | None = None) -> Graph:
     """One length's. Exactly the calls that the spec describes, a step each, in real arithmetic.
+
+    With a detector, one more output a step: what it says of a text that ends with that step.
+    """
+    texts = [prompt + step for step in range(steps)]
+    parts = _steps(caller, prompt, texts)
+    if detector is None:
+        return joined(parts, texts[-1])
+    ends = [text + 1 for text in texts]
+    return joined([*parts, *_calls(detector, ends)], ends[-1])
+
+
+def _steps(caller: Caller, prompt: int, texts: Sequence[int]) -> list[Part]:
+    """The calls that give the logits after texts of these lengths.
 
     Where all calls have one length, the padding stands on the right and no row depends on what
     comes later, one call holds the rows of all steps. Otherwise each step is a call of its own,
     and what two of them have in common is there once.
     """
-    texts = [prompt + step for step in range(steps)]
     reads = caller.reads(texts[-1])
     if caller.fixed is not None and caller.call.logits == "each" and caller.call.side == "right":
         graph = _rows(caller, texts)
         if _causal(graph, prompt):
-            return joined([Part(graph, reads)], texts[-1])
+            return [Part(graph, reads)]
+    return _calls(caller, texts)
+
+
+def _calls(caller: Caller, texts: Sequence[int]) -> list[Part]:
+    """A call for each length of text."""
     _require_padding(caller, texts)
-    parts = [
-        Part(_rows(caller, [text], step), caller.reads(text)) for step, text in enumerate(texts)
+    pad = caller.call.pad
+    return [
+        Part(_rows(caller, [text], step), caller.reads(text), pad)
+        for step, text in enumerate(texts)
     ]
-    return joined(parts, texts[-1], caller.call.pad)
 
 
 def _require_padding(caller: Caller, texts: Sequence[int]) -> None:
-    if caller.call.pad is None and any(None in caller.reads(text) for text in texts):
+    reads = [caller.reads(text) for text in texts]
+    if caller.call.pad is None and any(None in own for own in reads):
         raise caller.error(
-            f"it always reads {caller.fixed} tokens, and its logits depend on tokens that are not "
-            "written yet: is a causal mask missing? Otherwise say what shorter texts are filled up "
-            f"with (network: {{length: {caller.fixed}, pad: TOKEN}})"
+            f"it always reads {caller.fixed} tokens, {caller.short} what shorter texts are filled "
+            f"up with ({caller.section}: {{length: {caller.fixed}, pad: TOKEN}})"
         )
 
 
@@ -63,9 +86,11 @@ def _rows(caller: Caller, texts: Sequence[int], first: int = 0) -> Graph:
     except InputError as error:
         raise InputError(f"{error} (for a text of {length} tokens)") from error
     port = caller.port(graph)
-    rows = np.arange(port.size).reshape(-1, caller.vocabulary)
-    named = {f"logits_{first + i + 1}": rows[caller.row(text)] for i, text in enumerate(texts)}
-    return unroll(replace(graph, outputs=(port,)), named)
+    rows = np.arange(port.size).reshape(-1, caller.width)
+    named = {
+        f"{caller.output}_{first + i + 1}": rows[caller.row(text)] for i, text in enumerate(texts)
+    }
+    return _checked(unroll(replace(graph, outputs=(port,)), named), caller)
 
 
 def _causal(graph: Graph, prompt: int) -> bool:

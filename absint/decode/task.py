@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from absint.decode.caller import Caller
+from absint.decode.detector import DetectorCaller, detector_of
 from absint.decode.prove import Runner, prove_decode
 from absint.decode.result import DecodeResult
 from absint.decode.runner import ModelRunner, TokenRunner, WholeRunner
@@ -33,6 +34,7 @@ class DecodeTask:
     spec: DecodeSpec
     caller: Caller
     graphs: Mapping[int, Graph]
+    detector: DetectorCaller | None = None
 
     def problem(self, name: str) -> DecodeProblem:
         """The property of that name. Raises InputError."""
@@ -52,7 +54,7 @@ class DecodeTask:
         It starts at the first prompt: most proofs never need it.
         """
         made = WholeRunner if self.caller.emits else TokenRunner
-        return made(self.caller, self.spec.problems[0])
+        return made(self.caller, self.spec.problems[0], self.detector)
 
     @cached_property
     def optimised(self) -> ModelRunner:
@@ -73,7 +75,8 @@ class DecodeTask:
 
 
 def load(model: Any, region: str | Path, *, trusted: bool = True) -> DecodeTask:
-    """Reads the spec ``region``, then lowers ``model`` for the lengths of its prompts.
+    """Reads the spec ``region``, then lowers ``model``, and the spec's detector where it has one,
+    for the lengths of its prompts.
 
     ``model`` is as for ``absint.api.load``; an ONNX file's number of tokens may be symbolic.
 
@@ -86,7 +89,9 @@ def load(model: Any, region: str | Path, *, trusted: bool = True) -> DecodeTask:
     first = spec.problems[0]
     caller = Caller(network, spec.network, len(first.vocabulary), spec.sources.path)
     lengths = sorted({len(cell.slots) for problem in spec.problems for cell in problem.cells})
-    return DecodeTask(network, spec, caller, decode_graphs(caller, lengths, first.steps))
+    detector = detector_of(spec)
+    graphs = decode_graphs(caller, lengths, first.steps, detector)
+    return DecodeTask(network, spec, caller, graphs, detector)
 
 
 def verify_each(task: DecodeTask, options: SearchOptions) -> Iterator[DecodeResult]:

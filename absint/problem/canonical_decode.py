@@ -2,8 +2,8 @@
 
 A set of tokens is a flat list of ranges, both ends included: ``[0, 4, 7, 7]``. Sets that a problem
 uses often are written once, under ``sets``, and meant by their number. A machine's table has one
-column for each class of tokens that no state tells apart. ``probes`` are there where the problem
-has any.
+column for each class of tokens that no state tells apart. ``probes`` and ``detector`` are there
+where the problem has any.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ def decode_to_json(problem: DecodeProblem) -> bytes:
             data["probes"] = [[probe.step, row_to_json(probe.row)] for probe in problem.probes]
         except ValueError as error:  # Python's limit on the digits of an integer
             raise ProblemError(f"{problem.name}: a number has too many digits") from error
+    if problem.detector:
+        data["detector"] = list(problem.detector)
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -146,12 +148,13 @@ def _read(data: dict[str, Any]) -> DecodeProblem:
             for names in _list(data.get("state_names", []))
         ),
         probes=tuple(_read_probe(probe) for probe in _list(data.get("probes", []))),
+        detector=tuple(_text(name) for name in _list(data.get("detector", []))),
     )
 
 
 def _read_probe(data: Any) -> Probe:
     step, row = _list(data)
-    return Probe(read_row(row), _whole(step))
+    return Probe(read_row(row), None if step is None else _whole(step))
 
 
 def _semantics(data: dict[str, Any]) -> Semantics:

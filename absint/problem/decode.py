@@ -41,12 +41,13 @@ class Machine:
 class Probe:
     """A linear constraint on the numbers that a network gives for a text: ``row.outputs`` of it.
 
-    These are the logits of a step (from 0), as the network gives them, before any are ruled out.
-    The probe does not hold where the text ends before.
+    With a ``step`` (from 0) these are its logits, as the network gives them, before any are ruled
+    out; the probe does not hold where the text ends before. Without, they are the outputs of the
+    detector for the finished text, prompt and output.
     """
 
     row: LinearConstraint
-    step: int
+    step: int | None
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class DecodeProblem:
     """One named property: no prompt of any cell leads to the catastrophe.
 
     ``allowed`` holds, for each step, the tokens that the decoder may emit (None: all).
+    ``detector`` names the outputs of the second network, which reads the finished text; empty:
+    there is none.
     """
 
     name: str
@@ -138,6 +141,7 @@ class DecodeProblem:
     state_names: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
     """For people: what the states of each machine are called. Empty, of all or of one: nothing."""
     probes: tuple[Probe, ...] = ()
+    detector: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.vocabulary or not self.cells or self.steps < 1:
@@ -167,9 +171,11 @@ class DecodeProblem:
                     raise ProblemError(f"{self.name}: a prompt's condition has a probe")
 
     def _check_probe(self, probe: Probe) -> None:
-        if not 0 <= probe.step < self.steps:
+        if probe.step is not None and not 0 <= probe.step < self.steps:
             raise ProblemError(f"{self.name}: a probe at step {probe.step} of {self.steps}")
-        size = len(self.vocabulary)
+        if probe.step is None and not self.detector:
+            raise ProblemError(f"{self.name}: a probe of a detector that is not there")
+        size = self.width(probe)
         if probe.row.inputs or not all(0 <= i < size for i, _ in probe.row.outputs):
             raise ProblemError(f"{self.name}: a probe of what is not one of {size} numbers")
 
@@ -205,9 +211,20 @@ class DecodeProblem:
         """The indices of the machines that read the prompt, or the output, ascending."""
         return tuple(i for i, machine in enumerate(self.machines) if machine.reads == reads)
 
-    def probes_at(self, step: int) -> tuple[int, ...]:
-        """The indices of the probes of a step's logits, ascending."""
+    def width(self, probe: Probe) -> int:
+        """How many numbers the network gives that a probe looks at."""
+        return len(self.detector if probe.step is None else self.vocabulary)
+
+    def probes_at(self, step: int | None) -> tuple[int, ...]:
+        """The indices of the probes of a step's logits (None: of the detector), ascending."""
         return tuple(i for i, probe in enumerate(self.probes) if probe.step == step)
+
+    def reads(self, prompt: int) -> int:
+        """How many tokens a decode graph for prompts of ``prompt`` tokens reads.
+
+        All but the last that is emitted, which the detector alone reads.
+        """
+        return prompt + self.steps - (not self.detector)
 
     def admits(self, cell: PromptCell, prompt: Sequence[int]) -> bool:
         """Whether ``prompt`` is one of the cell's."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from absint.frontends.spec.decode_condition import Conditions
+from absint.frontends.spec.decode_detector import DetectorNetwork, read_detector
 from absint.frontends.spec.decode_fuse import atoms, simplify
 from absint.frontends.spec.decode_machines import Labelled, read_machines
 from absint.frontends.spec.decode_match import Words
@@ -36,6 +37,7 @@ TOP = ("name", "description", "semantics", "decode", "properties", "never", "alw
 DECODE = (
     "vocabulary",
     "network",
+    "detector",
     "sets",
     "prompt",
     "where",
@@ -57,6 +59,7 @@ class DecodeSpec:
     digest: str
     """SHA-256 in hexadecimal; see ``absint.frontends.spec.files.digest``."""
     sources: Sources
+    detector: DetectorNetwork | None = None
 
 
 def is_decode_spec(path: str | Path) -> bool:
@@ -86,9 +89,9 @@ def decode_spec(path: str | Path) -> DecodeSpec:
     files = ReferredFiles(place.parent)
     source, root = parse(decode(data, place), place)
     reader = _Reader(place, Leaves(source, files), root)
-    problems, network = reader.read()
+    problems, network, detector = reader.read()
     sources = Sources(str(place), tuple(sorted(files.contents)))
-    return DecodeSpec(problems, network, digest(data, files.contents), sources)
+    return DecodeSpec(problems, network, digest(data, files.contents), sources, detector)
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class _Common:
     words: Words
     machines: dict[str, Labelled]
     network: StepNetwork
+    detector: DetectorNetwork | None
     steps: int
     stop: Tokens
     allowed: tuple[Tokens | None, ...]
@@ -110,7 +114,7 @@ class _Reader:
     leaves: Leaves
     root: Node
 
-    def read(self) -> tuple[tuple[DecodeProblem, ...], StepNetwork]:
+    def read(self) -> tuple[tuple[DecodeProblem, ...], StepNetwork, DetectorNetwork | None]:
         top = self.leaves.fields(self.root, "a spec", TOP)
         if "description" in top:
             self.leaves.text(top["description"], "description")
@@ -122,7 +126,8 @@ class _Reader:
             raise self.leaves.source.error("a spec of decoding needs 'decode'", self.root)
         common = self._common(top["decode"])
         entries = self._entries(top)
-        return tuple(self._problem(*entry, common) for entry in entries), common.network
+        problems = tuple(self._problem(*entry, common) for entry in entries)
+        return problems, common.network, common.detector
 
     def _entries(self, top: dict[str, Node]) -> list[tuple[str, Node, dict[str, Node]]]:
         if "properties" not in top:
@@ -157,6 +162,12 @@ class _Reader:
         network = StepNetwork()
         if "network" in fields:
             network = read_network(fields["network"], names, leaves)
+        detector = None
+        if "detector" in fields:
+            if network.logits == "none":
+                what = "a detector of a network that gives tokens (logits: none)"
+                raise leaves.source.unsupported(what, fields["detector"])
+            detector = read_detector(fields["detector"], names, leaves)
         allowed: tuple[Tokens | None, ...] = ()
         if "allowed" in fields:
             if network.logits == "none":
@@ -166,7 +177,7 @@ class _Reader:
                 )
             allowed = read_allowed(fields["allowed"], steps, names, leaves)
         machines = read_machines(fields["machines"], words) if "machines" in fields else {}
-        return _Common(words, machines, network, steps, stop, allowed, fields)
+        return _Common(words, machines, network, detector, steps, stop, allowed, fields)
 
     def _problem(
         self, name: str, node: Node, entry: dict[str, Node], common: _Common
@@ -183,10 +194,11 @@ class _Reader:
         templates = read_template(prompt, common.words.names, self.leaves)
         self._check_lengths(templates, prompt, common)
         where = entry.get("where", common.fields.get("where"))
-        conditions = Conditions(common.words, common.machines, common.steps)
+        detector = () if common.detector is None else common.detector.outputs
+        conditions = Conditions(common.words, common.machines, common.steps, detector)
         condition = None if where is None else conditions.all_of(where)
         if where is not None and conditions.probes:
-            raise self.leaves.source.error("'where' speaks of the prompt, not of logits", where)
+            raise self.leaves.source.error("'where' speaks of the prompt alone", where)
         place = entry["never" if "never" in entry else "always"]
         verdict = self._verdict(place, "always" in entry, conditions)
         if conditions.probes and common.network.logits == "none":
@@ -206,6 +218,7 @@ class _Reader:
                 verdict,
                 common.allowed,
                 probes=tuple(conditions.probes),
+                detector=detector,
                 state_names=state_names(machines, common.machines),
             )
         except ProblemError as error:
@@ -221,16 +234,20 @@ class _Reader:
         return formula
 
     def _check_lengths(self, templates: tuple[Slots, ...], node: Node, common: _Common) -> None:
-        """The network is called with up to ``steps - 1`` emitted tokens."""
+        """The network is called with up to ``steps - 1`` emitted tokens, the detector with all."""
         lengths = [len(slots) for slots in templates]
         if not min(lengths):
             raise self.leaves.source.error("a prompt has at least one token", node)
-        longest = max(lengths) + common.steps - 1
-        limit = common.network.length
-        if limit is not None and longest > limit:
-            raise self.leaves.source.error(
-                f"the network reads {limit} tokens; prompt and output have up to {longest}", node
-            )
+        calls = [("network", common.network, max(lengths) + common.steps - 1)]
+        if common.detector is not None:
+            calls.append(("detector", common.detector.call, max(lengths) + common.steps))
+        for name, call, longest in calls:
+            if call.length is not None and longest > call.length:
+                raise self.leaves.source.error(
+                    f"the {name} reads {call.length} tokens; prompt and output have up to "
+                    f"{longest}",
+                    node,
+                )
 
     def _not_vacuous(
         self, problem: DecodeProblem, where: Node | None, place: Node

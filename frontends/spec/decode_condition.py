@@ -6,14 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from absint.frontends.spec.decode_logits import read_logits
+from absint.frontends.spec.decode_logits import read_detected, read_logits
 from absint.frontends.spec.decode_machines import Labelled
 from absint.frontends.spec.decode_match import Words, read_match
 from absint.frontends.spec.names import unknown
 from absint.frontends.spec.tree import Items, Node
 from absint.problem.decode import All, Atom, Formula, Machine, Not, Probe, Some
 
-CONDITIONS = ("prompt", "output", "machine", "logits", "same", "differ", "all", "any", "not")
+CONDITIONS = (
+    "prompt",
+    "output",
+    "machine",
+    "logits",
+    "detector",
+    "same",
+    "differ",
+    "all",
+    "any",
+    "not",
+)
 _BESIDE = {"is": "machine", "step": "logits"}
 """What stands beside a condition, and which."""
 
@@ -25,6 +36,8 @@ class Conditions:
     words: Words
     named: dict[str, Labelled]
     steps: int
+    detector: Sequence[str] = ()
+    """The names of what the detector gives; none: there is no detector."""
     machines: list[Machine] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
 
@@ -43,6 +56,8 @@ class Conditions:
             return self._labelled(value, fields["is"])
         if kind == "logits":
             return read_logits(value, fields["step"], self.words, self.steps, self.probes)
+        if kind == "detector":
+            return read_detected(value, self.words, self.detector, self.probes)
         if kind == "prompt" or kind == "output":
             machine = read_match(value, "prompt" if kind == "prompt" else "output", self.words)
             return Atom(self._number(machine), frozenset({1}))

@@ -11,6 +11,7 @@ from absint.frontends.spec.tree import Node
 from absint.frontends.spec.values import Leaves
 
 Logits = Literal["each", "next", "none"]
+Side = Literal["right", "left"]
 KEYS = ("input", "output", "logits", "length", "pad", "side")
 
 
@@ -29,7 +30,7 @@ class StepNetwork:
     length: int | None = None
     """m, filled up with ``pad``; None: as many as there are tokens."""
     pad: int | None = None
-    side: Literal["right", "left"] = "right"
+    side: Side = "right"
     """Where the padding stands."""
 
 
@@ -41,22 +42,25 @@ def read_network(node: Node, names: TokenNames, leaves: Leaves) -> StepNetwork:
     if "logits" in fields:
         word = leaves.choice(fields["logits"], "logits", ("each", "next", "none"))
         logits = "next" if word == "next" else "none" if word == "none" else "each"
-    side = leaves.choice(fields["side"], "side", ("right", "left")) if "side" in fields else ""
     if logits == "none" and "length" in fields:
         raise leaves.source.error("'length' does not go with 'logits: none'", fields["length"])
+    length, pad, side = read_padding(fields, node, names, leaves)
+    return StepNetwork(texts.get("input"), texts.get("output"), logits, length, pad, side)
+
+
+def read_padding(
+    fields: dict[str, Node], node: Node, names: TokenNames, leaves: Leaves
+) -> tuple[int | None, int | None, Side]:
+    """``length``, ``pad`` and ``side`` of a call. Raises InputError."""
     if ("length" in fields) != ("pad" in fields) or ("side" in fields and "pad" not in fields):
         raise leaves.source.error("'length' and 'pad' go together, and 'side' with them", node)
-    pad = None
-    if "pad" in fields:
-        tokens = read_tokens(fields["pad"], names, leaves)
-        if len(tokens) != 1:
-            raise leaves.source.error("pad: one token", fields["pad"])
-        (pad,) = tokens
-    return StepNetwork(
-        texts.get("input"),
-        texts.get("output"),
-        logits,
-        leaves.integer(fields["length"], "length") if "length" in fields else None,
-        pad,
-        "left" if side == "left" else "right",
-    )
+    side: Side = "right"
+    if "side" in fields:
+        word = leaves.choice(fields["side"], "side", ("right", "left"))
+        side = "left" if word == "left" else "right"
+    if "pad" not in fields:
+        return None, None, side
+    tokens = read_tokens(fields["pad"], names, leaves)
+    if len(tokens) != 1:
+        raise leaves.source.error("pad: one token", fields["pad"])
+    return leaves.integer(fields["length"], "length"), next(iter(tokens)), side

@@ -170,21 +170,22 @@ class StepBounds:
         self.problem, self.prompt = problem, prompt
         self._size = len(problem.vocabulary)
         self._check(graph)
-        if len(graph.inputs) != prompt + problem.steps - 1:
+        if len(graph.inputs) != problem.reads(prompt):
             raise CertificateError(f"the graph does not read prompts of {prompt} tokens")
         self._graphs = [replace(graph, outputs=(port,)) for port in graph.outputs]
         self._tables = Tables(graph, self._size)
-        for step, view in enumerate(self._graphs):
+        for place, view in enumerate(self._graphs):
+            detector, step = divmod(place, problem.steps)
             reads = self._tables.slots[view.outputs[0].node]
-            if not reads <= frozenset(range(prompt + step)):
-                raise CertificateError(f"the logits of step {step} read a token not yet emitted")
+            if not reads <= frozenset(range(prompt + step + detector)):
+                raise CertificateError(f"what follows step {step} reads a token not yet emitted")
         self._inputs = len(graph.inputs)
         self.runs = Runs(problem, graph, self._tables)
 
     def _check(self, graph: Graph) -> None:
-        if len(graph.outputs) != self.problem.steps or any(
-            port.size != self._size for port in graph.outputs
-        ):
+        widths = [self._size] + [len(self.problem.detector)] * bool(self.problem.detector)
+        sizes = [width for width in widths for _ in range(self.problem.steps)]
+        if [port.size for port in graph.outputs] != sizes:
             raise CertificateError("the graph does not have the logits of each step as outputs")
         if any(port.size != 1 for port in graph.inputs):
             raise CertificateError("an input of the graph is not one token")
@@ -211,7 +212,8 @@ class StepBounds:
 
     def probed(self, states: Sequence[State], probe: int, says: int) -> FloatArray:
         """(states,): at least by how much the constraint fails that a probe's answer refutes."""
-        row = output_row(self._refuted(probe, says), self._size)
+        width = self.problem.width(self.problem.probes[probe])
+        row = output_row(self._refuted(probe, says), width)
         least: FloatArray = self.margins(states).least_of(row)[:, 0]
         return least
 
@@ -267,13 +269,16 @@ class StepBounds:
         return Margins(*self.view(states))
 
     def view(self, states: Sequence[State]) -> tuple[Graph, Tables, BoolArray]:
-        """The graph of a step's logits, its tables, and the sets of a batch of states there."""
-        step = len(states[0].sets) - self.prompt
+        """The graph of what follows, its tables, and the sets of a batch of states of one step.
+
+        A step's logits, or where the texts have ended what the detector says of them.
+        """
+        place = len(states[0].sets) - self.prompt + (self.problem.steps - 1) * states[0].ended
         sets = np.ones((len(states), self._inputs, self._size), dtype=np.bool_)
         for row, state in enumerate(states):
             for slot, mask in enumerate(state.sets):
                 sets[row, slot] = self._row(mask)
-        return self._graphs[step], self._tables, sets
+        return self._graphs[place], self._tables, sets
 
     def _row(self, mask: int) -> NDArray[np.bool_]:
         data = np.frombuffer(mask.to_bytes((self._size + 7) // 8, "little"), dtype=np.uint8)

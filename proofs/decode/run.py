@@ -9,6 +9,7 @@ many digits.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice, product
 from typing import Any
 
@@ -37,10 +38,10 @@ class Runs:
 
     def __init__(self, problem: DecodeProblem, graph: Graph, tables: Tables) -> None:
         self._problem, self._slots = problem, tables.slots
-        self._floats = Program(graph, Floats(tables))
-        self._digits: Program | None = None
+        self._floats = Programs.of(problem, graph, Floats(tables))
+        self._digits: Programs | None = None
         if Digits.fits(graph, len(problem.vocabulary)):
-            self._digits = Program(graph, Digits(graph))
+            self._digits = Programs.of(problem, graph, Digits(graph))
         values = sum(node.size for node in graph.nodes)
         self._batch = max(1, min(BATCH, BATCH_VALUES // max(1, values)))
 
@@ -89,13 +90,14 @@ class Runs:
         return outputs, sure, found
 
     def _write(
-        self, program: Program, texts: IntArray, slots: int
+        self, programs: Programs, texts: IntArray, slots: int
     ) -> tuple[IntArray, BoolArray, IntArray]:
-        start, problem = texts.shape[1] - slots, self._problem
+        start, problem, program = texts.shape[1] - slots, self._problem, programs.steps
         outputs = np.full((len(texts), problem.steps), -1, dtype=np.int64)
         outputs[:, :start] = texts[:, slots:]
         found = np.full((len(texts), len(problem.probes)), NO, dtype=np.int64)
         sure, going = np.ones(len(texts), dtype=np.bool_), np.arange(len(texts))
+        found[:, problem.probes_at(None)] = UNKNOWN
         run = Run(program, Sharing(self._slots, texts))
         for step in range(problem.steps):
             logits = run.logits(step)
@@ -112,12 +114,49 @@ class Runs:
                 break
             going = going[more]
             run.append(step, chosen, more)
+        if problem.probes_at(None):
+            self._detect(programs, texts[:, :slots], outputs, sure, found)
         return outputs, sure, found
+
+    def _detect(
+        self,
+        programs: Programs,
+        prompts: IntArray,
+        outputs: IntArray,
+        sure: BoolArray,
+        found: IntArray,
+    ) -> None:
+        """Fills in what the detector says of the texts that are known, of one length at once."""
+        counts = (outputs >= 0).sum(axis=1)
+        for count in np.unique(counts[sure]):
+            which = np.flatnonzero(sure & (counts == count))
+            texts = np.concatenate([prompts[which], outputs[which, :count]], axis=1)
+            program = programs.ends[count - 1]
+            run = Run(program, Sharing(self._slots, texts))
+            numbers = run.logits(0)
+            sure[which] &= run.known
+            for probe in self._problem.probes_at(None):
+                found[which, probe] = self._answers(program, numbers, probe)
 
     def _answers(self, program: Program, numbers: Any, probe: int) -> IntArray:
         row, fails = self._problem.probes[probe].row, program.arithmetic.fails
         yes = np.where(fails(numbers, row.negated()), YES, UNKNOWN)
         return np.where(fails(numbers, row), NO, yes)
+
+
+@dataclass(frozen=True)
+class Programs:
+    """One for the logits of all steps, and one for the detector after each number of tokens."""
+
+    steps: Program
+    ends: Sequence[Program]
+
+    @staticmethod
+    def of(problem: DecodeProblem, graph: Graph, arithmetic: Arithmetic) -> Programs:
+        ports = [graph.outputs[: problem.steps]]
+        ports += [(port,) for port in graph.outputs[problem.steps :]]
+        first, *rest = (Program(replace(graph, outputs=own), arithmetic) for own in ports)
+        return Programs(first, rest)
 
 
 class Program:

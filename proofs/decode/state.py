@@ -132,17 +132,20 @@ class Rules:
     def _over(self, found: Sequence[int], last: int) -> tuple[int, ...]:
         """What the probes say of texts that end with step ``last``: no, of the steps after it."""
         return tuple(
-            NO if probe.step > last else known
+            NO if probe.step is not None and probe.step > last else known
             for probe, known in zip(self.problem.probes, found, strict=True)
         )
 
     def asks(self, state: State) -> list[int]:
-        """The probes of the step that follows a state, of which it knows nothing."""
-        here = () if state.ended else self.problem.probes_at(self.emitted(state))
+        """The probes of the step that follows a state, or of its end, of which it knows nothing."""
+        step = self.emitted(state)
+        if state.ended and not step:
+            return []  # no text ends before a token is emitted
+        here = self.problem.probes_at(None if state.ended else step)
         return [i for i in here if state.found[i] == UNKNOWN]
 
     def probe(self, state: State, probe: int, says: int) -> State:
-        """The same texts, of which a probe of their next step says NO or YES."""
+        """The same texts, of which a probe of their next step, or of their end, says NO or YES."""
         if probe not in self.asks(state) or says not in (NO, YES):
             raise CertificateError("a probe that cannot be answered there, or is answered already")
         return replace(state, found=(*state.found[:probe], says, *state.found[probe + 1 :]))

@@ -362,3 +362,34 @@ def test_a_loop_that_is_unrolled_already(run: Run, texts, spec, tmp_path: Path) 
         assert step["margin"] == "NaN"
         assert step["real_margin"] == pytest.approx(first - second, abs=1e-4)
         prompt.append(VOCABULARY.index(step["token"]))
+
+
+def test_a_detector(run: Run, model: Path, tmp_path: Path) -> None:
+    """Bounds beside the largest value that onnxruntime gives, with each command that follows."""
+    detector = OnnxDecoder(causal=False, last=True, seed=2).save(tmp_path / "alarm.onnx")
+    writer = Session(OnnxDecoder(seed=1).save(tmp_path / "open.onnx"))
+    prompts = itertools.product(range(3), repeat=3)
+    finished = [[*prompt, *writer.write(prompt, STEPS)] for prompt in prompts]
+    most = max(float(Session(detector).logits(text)[4]) for text in finished)
+    region = tmp_path / "spec.yaml"
+    properties = (
+        f"  above: {{never: {{detector: alarm > {most + 0.01:.4f}}}}}\n"
+        f"  below: {{never: {{detector: alarm > {most - 0.01:.4f}}}}}"
+    )
+    named = "  detector: {model: alarm.onnx, outputs: [p, q, r, s, alarm, t]}\n  prompt"
+    region.write_text(SPEC.format(properties=properties).replace("  prompt", named, 1))
+    outcome = run("verify", model, "--region", region, "--counterexample", "found")
+    assert (outcome.code, outcome.err) == (1, "")
+    assert "up to 3 steps, detector alarm.onnx; real arithmetic" in outcome.out
+    assert "above: verified in " in outcome.out
+    assert f"alarm > {most - 0.01:.4f} at the end, by the detector: holds, by " in outcome.out
+    certificate = "spec-above.cert"
+    assert run("check", certificate, "--model", model, "--region", region).code == 0
+    explained = run("explain", certificate)
+    assert f"alarm > {most + 0.01:.4f} at the end, by the detector" in explained.out
+    assert run("replay", "found-below.json", "--model", model, "--region", region).code == 1
+    document = run("verify", model, "--region", region, "--format", "json").json
+    assert document["decode"]["detector"]["path"] == str(detector)
+    OnnxDecoder(causal=False, last=True, seed=3).save(detector)
+    outcome = run("check", certificate, "--model", model, "--region", region)
+    assert (outcome.code, "another spec file" in outcome.out) == (1, True)

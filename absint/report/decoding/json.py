@@ -35,8 +35,17 @@ class DecodeJsonReporter:
                 "vocabulary": len(problem.vocabulary),
                 "prompt_lengths": sorted(self.task.graphs),
                 "steps": problem.steps,
+                **detector_facts(self.task),
             },
             "seed": self.options.seed,
             "properties": self.rows,
         }
         print(dumps(document))
+
+
+def detector_facts(task: DecodeTask) -> dict[str, Any]:
+    """The second network's file, where the spec names one."""
+    if task.detector is None:
+        return {}
+    network = task.detector.network
+    return {"detector": {"path": str(network.path), "sha256": network.digest}}

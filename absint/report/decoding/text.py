@@ -46,9 +46,10 @@ def heading(task: DecodeTask) -> str:
     lengths = sorted(task.graphs)
     several = f"{lengths[0]} to {lengths[-1]}" if len(lengths) > 1 else str(lengths[0])
     tokens = "token" if lengths == [1] else "tokens"
+    detector = "" if task.detector is None else f", detector {task.detector.network.path.name}"
     return (
         f"{task.network.path.name}: {count(len(problem.vocabulary), 'token')}, prompts of "
-        f"{several} {tokens}, up to {count(problem.steps, 'step')}; "
+        f"{several} {tokens}, up to {count(problem.steps, 'step')}{detector}; "
         f"{problem.semantics.name} arithmetic"
     )
 

@@ -36,7 +36,7 @@ class Emitted:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a probe of a step that was taken says of the logits there."""
+    """What a probe says of the logits of a step that was taken, or of the finished text."""
 
     probe: int
     value: float
@@ -73,7 +73,7 @@ def replayed(task: DecodeTask, problem: DecodeProblem, prompt: Sequence[int]) ->
     one = np.array([prompt], dtype=np.int64)
     written, optimised = task.runner_of(problem)(one), task.optimised_of(problem)(one)
     output, default = _output(written), _output(optimised)
-    real = _logits(task, prompt, output)
+    real, detected = _numbers(task, problem, prompt, output)
     steps = tuple(
         _emitted(problem, step, token, float(margin), real[step])
         for step, (token, margin) in enumerate(zip(output, written.margins[0], strict=False))
@@ -81,7 +81,7 @@ def replayed(task: DecodeTask, problem: DecodeProblem, prompt: Sequence[int]) ->
     return Replayed(
         tuple(prompt),
         steps,
-        _answers(problem, written, len(output), real),
+        _answers(problem, written, len(output), real, detected),
         problem.catastrophic(prompt, output, written.found[0].tolist()),
         default,
         problem.catastrophic(prompt, default, optimised.found[0].tolist()),
@@ -90,17 +90,21 @@ def replayed(task: DecodeTask, problem: DecodeProblem, prompt: Sequence[int]) ->
 
 
 def _answers(
-    problem: DecodeProblem, written: Transcript, steps: int, real: FloatArray
+    problem: DecodeProblem,
+    written: Transcript,
+    steps: int,
+    real: FloatArray,
+    detected: FloatArray,
 ) -> tuple[Answer, ...]:
     return tuple(
         Answer(
             index,
             float(written.values[0, index]),
-            probed(problem, index, real[probe.step])[0],
+            probed(problem, index, detected if probe.step is None else real[probe.step])[0],
             bool(written.found[0, index]),
         )
         for index, probe in enumerate(problem.probes)
-        if probe.step < steps
+        if probe.step is None or probe.step < steps
     )
 
 
@@ -108,14 +112,19 @@ def _output(written: Transcript) -> tuple[int, ...]:
     return tuple(token for token in written.tokens[0].tolist() if token >= 0)
 
 
-def _logits(task: DecodeTask, prompt: Sequence[int], output: Sequence[int]) -> FloatArray:
-    """The logits of each step in float64, (steps, vocabulary), the text being what was written."""
+def _numbers(
+    task: DecodeTask, problem: DecodeProblem, prompt: Sequence[int], output: Sequence[int]
+) -> tuple[FloatArray, FloatArray]:
+    """The logits of each step in float64, (steps, vocabulary), the text being what was written;
+    and what the detector says of it, (outputs,)."""
     graph = task.graphs[len(prompt)]
     text = [*prompt, *output]
     row = np.zeros((1, graph.input_size))
     row[0, : len(text)] = text[: graph.input_size]
-    found: FloatArray = evaluate(graph, row).reshape(len(graph.outputs), -1)
-    return found
+    flat: FloatArray = evaluate(graph, row).reshape(-1)
+    size = problem.steps * len(problem.vocabulary)
+    ends = flat[size:].reshape(problem.steps, -1)
+    return flat[:size].reshape(problem.steps, -1), ends[len(output) - 1]
 
 
 def _emitted(

@@ -27,18 +27,19 @@ def text(vocabulary: Sequence[str], tokens: Iterable[int]) -> str:
 
 
 def probe(problem: DecodeProblem, index: int) -> str:
-    """``SAFE - ALERT < 0.5 at step 3``."""
+    """``SAFE - ALERT < 0.5 at step 3``, or ``alarm > 0 at the end, by the detector``."""
     asked = problem.probes[index]
     row = asked.row
     flip = bool(row.outputs) and all(coefficient < 0 for _, coefficient in row.outputs)
     sign = -1 if flip else 1
+    names = problem.detector if asked.step is None else problem.vocabulary
+    place = "at the end, by the detector" if asked.step is None else f"at step {asked.step + 1}"
     terms = "".join(
-        _term(token(problem.vocabulary[i]), float_text(abs(c)), sign * c < 0)
-        for i, c in row.outputs
+        _term(token(names[i]), float_text(abs(c)), sign * c < 0) for i, c in row.outputs
     )
     relation = (">" if flip else "<") + ("" if row.strict else "=")
     left = terms.removeprefix(" + ").replace(" - ", "-", 1) if terms[:3] == " - " else terms[3:]
-    return f"{left or '0'} {relation} {float_text(sign * row.bound)} at step {asked.step + 1}"
+    return f"{left or '0'} {relation} {float_text(sign * row.bound)} {place}"
 
 
 def _term(name: str, factor: str, negative: bool) -> str:

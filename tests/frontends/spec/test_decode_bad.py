@@ -46,6 +46,46 @@ BAD = {  # what is replaced, by what, the place and the message
         "output: c .", "{logits: 'logits[3] > 0', step: 1}", "6:12: 'logits': index 3 is not in",
     ),
     "numbers for logits": ("output: c .", "{logits: 1 > 0, step: 1}", "6:12: this speaks of no"),
+    "a detector that is not there": (
+        "output: c .", "{detector: a > 1}", "6:14: there is no detector: 'detector' under 'decode'",
+    ),
+    "a detector without a file": (
+        "steps: 2", "steps: 2\n  detector: {outputs: [x]}", "5:13: detector needs 'model'",
+    ),
+    "a detector that is a program": (
+        "steps: 2", "steps: 2\n  detector: {model: d.pt2, outputs: [x]}", "5:21: a detector is an",
+    ),
+    "a detector that is a factory": (
+        "steps: 2", "steps: 2\n  detector: {model: 'a.b:c', outputs: [x]}",
+        "5:21: a detector is an",
+    ),
+    "a detector outside of the folder": (
+        "steps: 2", "steps: 2\n  detector: {model: ../d, outputs: [x]}",
+        "5:21: '../d' is not a path",
+    ),
+    "a detector that is missing": (
+        "steps: 2", "steps: 2\n  detector: {model: d.onnx, outputs: [x]}", "no such file",
+    ),
+    "an output of a detector that is a word of comparisons": (
+        "steps: 2", "steps: 2\n  detector: {model: spec.yaml, outputs: [x, is]}",
+        "5:45: 'is' is no",
+    ),
+    "an output of a detector twice": (
+        "steps: 2", "steps: 2\n  detector: {model: spec.yaml, outputs: [x, x]}",
+        "5:45: 'x' is there",
+    ),
+    "a detector that says nothing": (
+        "steps: 2", "steps: 2\n  detector: {model: spec.yaml, outputs: []}",
+        "5:41: outputs: the list is",
+    ),
+    "a detector that is padded to nothing": (
+        "steps: 2", "steps: 2\n  detector: {model: spec.yaml, outputs: [x], pad: a}",
+        "5:13: 'length' and 'pad' go together",
+    ),
+    "a detector that is too short": (
+        "steps: 2", "steps: 2\n  detector: {model: spec.yaml, outputs: [x], length: 3, pad: a}",
+        "3:11: the detector reads 3 tokens; prompt and output have up to 4",
+    ),
     "logits in a where": (
         "steps: 2", "steps: 2\n  where: {logits: a > 1, step: 1}", "5:10: 'where' speaks of",
     ),
@@ -248,6 +288,10 @@ def test_a_mistake_in_a_machine(machine: str, tmp_path: Path) -> None:
         GOOD.replace("steps: 2", "steps: 2\n  machines: {m: {reads: prompt}}"),
         GOOD.replace("steps: 2", "steps: 2\n  machines: {m: {reads: prompt, count: a}}"),
         GOOD.replace("prompt: a b", "prompt: [a, {repeat: 2}]"),
+        GOOD.replace("steps: 2", "steps: 2\n  detector: {model: d}"),
+        GOOD.replace("steps: 2", "steps: 2\n  detector: {model: d, outputs: []}"),
+        GOOD.replace("steps: 2", "steps: 2\n  detector: {model: d, outputs: [a], pad: b}"),
+        GOOD.replace("output: c .", "detector: a > 0\n  step: 1"),
         GOOD + "region: {all: 1}\n",
         GOOD + "properties: {p: {never: {output: c}}}\n",
     ],

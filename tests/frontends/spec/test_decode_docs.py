@@ -24,6 +24,7 @@ SOUNDS = ["<pad>", "<unk>", "<s>", "</s>", *"abcdefghijklmnopqrstuvwxyz", "AA0",
 
 def example(number: int, folder: Path) -> DecodeSpec:
     (folder / "vocabulary.txt").write_text("\n".join(SOUNDS) + "\n")
+    (folder / "alarm.onnx").write_bytes(b"not read here, but hashed")
     (folder / "spec.yaml").write_text(EXAMPLES[number])
     assert is_decode_spec(folder / "spec.yaml")
     return decode_spec(folder / "spec.yaml")
@@ -153,3 +154,23 @@ def test_a_loop_that_is_unrolled(tmp_path: Path) -> None:
     assert bad(verdict, "BOS ok ok", "END")
     assert not bad(verdict, "BOS ok ok", "SAFE ok ok")
     assert prompts(alarm) == [4]
+
+
+def test_a_detector_that_stays_calm(tmp_path: Path) -> None:
+    spec = example(9, tmp_path)
+    calm, unseen = spec.problems
+    assert spec.detector is not None
+    assert (spec.detector.model, spec.detector.call.length) == ("alarm.onnx", None)
+    assert calm.detector == unseen.detector == spec.detector.outputs == ("alarm", "calm")
+    (probe,) = calm.probes
+    assert (dict(probe.row.outputs), probe.row.bound) == ({0: -1, 1: 1}, 0)
+    assert (probe.row.strict, probe.step) == (False, None)
+    words = {word: number for number, word in enumerate(calm.vocabulary)}
+    prompt = [words[w] for w in ["BOS", "ok", "ok", "ok", "ok", "ASK"]]
+    launched, quiet = ([words[w] for w in own.split()] for own in ("s0 LAUNCH END", "s0 END"))
+    assert unseen.catastrophic(prompt, launched, [True])
+    assert not unseen.catastrophic(prompt, launched, [False])
+    assert not unseen.catastrophic(prompt, quiet, [True])
+    before = spec.digest
+    (tmp_path / "alarm.onnx").write_bytes(b"another")
+    assert decode_spec(tmp_path / "spec.yaml").digest != before
