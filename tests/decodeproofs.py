@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 from enumerated import BINDING, case, violations
+from probecases import detector_case, truth
 
 from absint.decode.greedy import Decoder
 from absint.decode.prove import prove_decode
@@ -122,17 +123,30 @@ class Case:
 def proved(seed: int) -> Case:
     """A case with the proof that a search without attacks finds; violating prompts stay open."""
     problem, graph, slots = case(seed)
+    certificate = certified(problem, graph, slots, 8 if seed % 2 else 0)
+    return Case(problem, graph, slots, certificate, clear(graph, problem))
+
+
+@functools.cache
+def detected(seed: int) -> Case:
+    """The same of a problem that speaks of logits and of a detector."""
+    own = detector_case(seed)
+    certificate = certified(own.problem, own.graph, own.slots, 8 if seed % 2 else 0)
+    return Case(own.problem, own.graph, own.slots, certificate, tuple(truth(own)))
+
+
+def certified(problem: DecodeProblem, graph: Graph, slots: int, small: int) -> Certificate:
+    """What a search finds without attacks; remainders of ``small`` prompts are enumerated."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("absint.decode.prove.ATTACKS", 0)
         patch.setattr("absint.decode.prove.SUSPECTS", 0)
-        patch.setattr("absint.decode.prove.SMALL", 8 if seed % 2 else 0)
+        patch.setattr("absint.decode.prove.SMALL", small)
         decoder = Decoder(graph, problem)
         result = prove_decode(
             {slots: graph}, problem, BINDING, lambda _: decoder.decode, SearchOptions(timeout=60)
         )
     assert result.certificate is not None
-    certificate = Certificate.from_bytes(result.certificate)
-    return Case(problem, graph, slots, certificate, clear(graph, problem))
+    return Certificate.from_bytes(result.certificate)
 
 
 def clear(graph: Graph, problem: DecodeProblem, margin: float = 1e-6) -> tuple[Prompts, ...]:

@@ -3,72 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from onnxdecoders import VOCABULARY, OnnxDecoder, Session
+from detectorspecs import CALLS, PROMPT, SIZE, STEPS, STOP, WIDTH, made, narrowed, said, values
+from onnxdecoders import OnnxDecoder, Session
 
-from absint.decode.task import DecodeTask, check, load, verify_each
+from absint.decode.task import check, load, verify_each
 from absint.ir import evaluate
 from absint.problem import InputError
 from absint.proofs.format import Certificate, CertificateError
 from absint.report.decoding.transcript import replayed
 from absint.search.options import SearchOptions
 from absint.search.result import Verdict
-
-SIZE, PROMPT, STEPS, WIDTH = len(VOCABULARY), 3, 3, 2
-STOP = [0, 4]
-CALLS = {
-    "any length": (None, ""),
-    "padded on the right": (7, ", length: 7, pad: END"),
-    "padded on the left": (8, ", length: 8, pad: b, side: left"),
-}
-PADDING = {
-    "any length": (0, 0, 0),
-    "padded on the right": (0, 5, 7),
-    "padded on the left": (8, 1, 0),
-}
-"""To how many tokens the padding fills a text up on the left, its token, and on the right."""
-
-
-def made(folder: Path, call: str, never: str = "alarm > 0", seed: int = 0) -> DecodeTask:
-    """A writer of open length and a detector that is not causal, with one row of two values."""
-    length, words = CALLS[call]
-    other = OnnxDecoder(length, causal=False, last=True, seed=seed + 100, vocabulary=SIZE)
-    narrowed(other, folder / "alarm.onnx")
-    lines = [
-        "decode:",
-        f"  vocabulary: [{', '.join(VOCABULARY)}]",
-        f"  detector: {{model: alarm.onnx, outputs: [alarm, calm]{words}}}",
-        "  prompt: '[a b c]{3}'",
-        f"  steps: {STEPS}",
-        f"  stop: [{', '.join(VOCABULARY[t] for t in STOP)}]",
-        f"never: {{detector: {never}}}",
-    ]
-    (folder / "spec.yaml").write_text("\n".join(lines) + "\n")
-    return load(OnnxDecoder(seed=seed).save(folder / "model.onnx"), folder / "spec.yaml")
-
-
-def narrowed(decoder: OnnxDecoder, path: Path) -> None:
-    """The decoder's file with its first two logits only."""
-    import onnx
-    from onnx import numpy_helper
-
-    proto = decoder.proto()
-    (table,) = (one for one in proto.graph.initializer if one.name == "wo")
-    table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table)[:, :WIDTH].copy(), "wo"))
-    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_value = WIDTH
-    onnx.save(proto, path)
-
-
-def said(session: Session, call: str, text: list[int]) -> np.ndarray:
-    """What onnxruntime gives for a text, filled up as the spec says."""
-    left, pad, right = PADDING[call]
-    padded = [pad] * max(0, left - len(text)) + text + [pad] * max(0, right - len(text))
-    return session.logits(padded).reshape(-1)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -100,15 +51,11 @@ def test_the_graph_and_the_runner_call_both(call: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("call", CALLS)
 def test_bounds_beside_the_greatest_value(call: str, tmp_path: Path) -> None:
     made(tmp_path, call)
-    writer, detector = Session(tmp_path / "model.onnx"), Session(tmp_path / "alarm.onnx")
-    values = []
-    for prompt in itertools.product(range(3), repeat=PROMPT):
-        text = [*prompt, *writer.write(prompt, STEPS, STOP)]
-        values.append(float(said(detector, call, text)[0]))
+    most = max(alarm for alarm, _ in values(tmp_path, call))
     options = SearchOptions(timeout=60)
-    (held,) = verify_each(made(tmp_path, call, f"alarm > {max(values) + 0.01:.4f}"), options)
+    (held,) = verify_each(made(tmp_path, call, f"alarm > {most + 0.01:.4f}"), options)
     assert held.verdict is Verdict.VERIFIED
-    (failed,) = verify_each(made(tmp_path, call, f"alarm > {max(values) - 0.01:.4f}"), options)
+    (failed,) = verify_each(made(tmp_path, call, f"alarm > {most - 0.01:.4f}"), options)
     assert failed.verdict is Verdict.FALSIFIED
 
 
@@ -124,6 +71,31 @@ def test_a_certificate_binds_both_networks(tmp_path: Path) -> None:
         check(claim, other)
     with pytest.raises(CertificateError, match="graphs differ"):
         check(replace(claim, spec=other.spec.digest), other)
+
+
+def test_the_detector_itself(tmp_path: Path) -> None:
+    """The example of docs/decode.md, with bounds beside what onnxruntime gives for every text."""
+    docs = (Path(__file__).parents[2] / "docs" / "decode.md").read_text()
+    example = re.search(r"^### 10\. .*?```yaml\n(.*?)^```", docs, re.M | re.S)
+    assert example is not None
+    words = ("BOS", "ok", "fail", "LA", "UNCH", "LAUNCH", "END")
+    narrowed(
+        OnnxDecoder(None, causal=False, last=True, seed=3, vocabulary=7), tmp_path / "alarm.onnx"
+    )
+    OnnxDecoder(vocabulary=7).save(tmp_path / "writer.onnx")
+    detector = Session(tmp_path / "alarm.onnx")
+    alarms: dict[bool, list[float]] = {True: [], False: []}
+    for count in range(1, 4):
+        for text in itertools.product(range(1, 6), repeat=count):
+            seen = "LAUNCH" in "".join(words[token] for token in text)
+            alarms[seen].append(float(detector.logits([0, *text, 6])[0]))
+    for spare, verdict in ((0.01, Verdict.VERIFIED), (-0.01, Verdict.FALSIFIED)):
+        own = re.sub("0.5(?=}\n  no)", f"{min(alarms[True]) - spare:.4f}", example[1])
+        own = re.sub("0.5(?=}\n *- )", f"{max(alarms[False]) + spare:.4f}", own)
+        (tmp_path / "spec.yaml").write_text(own)
+        task = load(tmp_path / "writer.onnx", tmp_path / "spec.yaml")
+        results = list(verify_each(task, SearchOptions(timeout=60)))
+        assert [result.verdict for result in results] == [verdict] * 2
 
 
 def test_a_bound_that_no_rounding_moves(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def compare(task: DecodeTask, wanted: list[list[np.ndarray]], texts: np.ndarray)
     np.testing.assert_allclose(found, np.array(wanted), rtol=1e-4, atol=1e-4)
     for text, rows in zip(texts.tolist(), wanted, strict=True):
         for step in range(STEPS):
-            logits = task.runner.logits(text[: PROMPT + step])
+            logits = task.runner.numbers(task.caller, text[: PROMPT + step])
             np.testing.assert_array_equal(logits, rows[step].astype(np.float64))
 
 

@@ -143,7 +143,9 @@ def test_the_graph_and_the_runner(loop: Any, tmp_path: Path) -> None:
 
 def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "decode.md").read_text()
-    (tmp_path / "spec.yaml").write_text(re.findall(r"```yaml\n(.*?)^```", text, re.M | re.S)[-1])
+    example = re.search(r"^### 8\. .*?```yaml\n(.*?)^```", text, re.M | re.S)
+    assert example is not None
+    (tmp_path / "spec.yaml").write_text(example[1])
     session = Session(DECODER.save(tmp_path / "step.onnx"))
     written = [session.write((0, a, b), STEPS, [5]) for a in (1, 2) for b in (1, 2)]
     task = load(hand(DECODER, tmp_path), tmp_path / "spec.yaml")

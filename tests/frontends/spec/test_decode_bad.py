@@ -173,6 +173,10 @@ BAD = {  # what is replaced, by what, the place and the message
         "steps: 2\n  network: {logits: none}\nnever:\n  {logits: a > 1, step: 1}",
         "7:3: conditions on logits of a network that gives tokens",
     ),
+    "a detector of a network that emits": (
+        "steps: 2", "steps: 2\n  network: {logits: none}\n  detector: {model: d, outputs: [x]}",
+        "6:13: a detector of a network that gives tokens (logits: none)",
+    ),
     "no condition": ("never:\n  output: c .\n", "", "1:1: a property needs 'never' or 'always'"),
     "both conditions": ("never:", "always: {output: a}\nnever:", "1:1: a property needs"),
     "a condition that is a text": ("\n  output: c .", " c", "5:8: a condition is a mapping"),

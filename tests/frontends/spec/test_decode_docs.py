@@ -174,3 +174,18 @@ def test_a_detector_that_stays_calm(tmp_path: Path) -> None:
     before = spec.digest
     (tmp_path / "alarm.onnx").write_bytes(b"another")
     assert decode_spec(tmp_path / "spec.yaml").digest != before
+
+
+def test_the_detector_itself(tmp_path: Path) -> None:
+    sees, quiet = example(10, tmp_path).problems
+    words = {word: number for number, word in enumerate(sees.vocabulary)}
+    end = [words["END"]]
+    cut, none = ([words[w] for w in own.split()] for own in ("BOS LA UNCH ok", "BOS UNCH LA"))
+    assert any(sees.admits(cell, cut) for cell in sees.cells)
+    assert not any(sees.admits(cell, none) for cell in sees.cells)
+    assert sees.catastrophic(cut, end, [False])
+    assert not sees.catastrophic(cut, end, [True])
+    assert quiet.catastrophic(none, end, [True])
+    assert not quiet.catastrophic(cut, end, [True])
+    assert [len(cell.slots) for cell in quiet.cells] == [2, 3, 4]
+    assert quiet.emitted(0) == {words["END"]}

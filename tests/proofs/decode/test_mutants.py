@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from decodeproofs import Case, Proof, Tree, clear, proved
+from decodeproofs import Case, Proof, Tree, clear, detected, proved
 
 from absint.problem.decode import DecodeProblem, Not
-from absint.problem.outlook import Outlook
+from absint.problem.outlook import NO, UNKNOWN, YES, Outlook
 from absint.proofs.decode.remaining import OpenPrompts
 from absint.proofs.decode.state import State
 from absint.proofs.decode.stream import Rule, Step
@@ -34,6 +34,8 @@ SECONDS = 20.0
 FALSE = (2, 4, 6, 9, 14, 22, 26, 32, 33, 37, 38, 46)
 """Seeds of problems with violating prompts; ``test_the_violations_are_real`` says so."""
 TRUE = (0, 5, 8, 12, 13, 16, 17, 18)
+DETECTED = (522, 534, 541, 552)
+"""Seeds of such problems with a detector."""
 
 
 def anywhere(proof: Proof, rng: Randomness, *rules: Rule) -> Tree:
@@ -44,7 +46,7 @@ def anywhere(proof: Proof, rng: Randomness, *rules: Rule) -> Tree:
 
 def closing(proof: Proof, kase: Case, rng: Randomness) -> Tree:
     """A proof of whatever set it may stand at, if it is believed."""
-    size, kind = len(kase.problem.vocabulary), rng.randrange(6)
+    size, kind = len(kase.problem.vocabulary), rng.randrange(7)
     if kind == 0:
         return Tree(Step(Rule.DONE))
     if kind == 1:
@@ -53,11 +55,18 @@ def closing(proof: Proof, kase: Case, rng: Randomness) -> Tree:
         return Tree(Step(Rule.GOTO, goal=rng.randrange(len(proof.shared))))
     if kind == 3:
         return Tree(Step(Rule.READ), [Tree(Step(Rule.DONE))])
+    if kind == 4 and kase.problem.probes:
+        return Tree(answer(kase, rng), [Tree(Step(Rule.DONE))])
     tokens = tuple(sorted(rng.sample(range(size), rng.randint(1, size))))
     beaters = tuple(rng.sample(range(size), rng.randint(0, size)))
     step = Step(Rule.CASES, tokens=tokens, beaters=beaters)
     leaf = Tree(Step(rng.choice([Rule.DONE, Rule.DONE, Rule.RUN, Rule.OPEN])))
     return Tree(step, [leaf.copy() for _ in tokens])
+
+
+def answer(kase: Case, rng: Randomness) -> Step:
+    probe = rng.randrange(len(kase.problem.probes))
+    return Step(Rule.PROBE, probe=probe, says=rng.choice([NO, YES]))
 
 
 def close(proof: Proof, kase: Case, rng: Randomness) -> None:
@@ -87,6 +96,17 @@ def other_tokens(proof: Proof, kase: Case, rng: Randomness) -> None:
 def other_beaters(proof: Proof, kase: Case, rng: Randomness) -> None:
     node, size = anywhere(proof, rng, Rule.CASES), len(kase.problem.vocabulary)
     node.step = replace(node.step, beaters=tuple(rng.sample(range(size), rng.randint(0, size))))
+
+
+def other_answer(proof: Proof, kase: Case, rng: Randomness) -> None:
+    """The opposite answer, one of another probe, or one where there was none."""
+    node = anywhere(proof, rng, Rule.PROBE)
+    if node.step.rule is Rule.PROBE and rng.random() < 0.5:
+        node.step = replace(node.step, says=NO + YES - node.step.says)
+    elif node.step.rule is Rule.PROBE:
+        node.step = answer(kase, rng)
+    elif kase.problem.probes:
+        node.become(Tree(answer(kase, rng), [node.copy()]))
 
 
 def drop_part(proof: Proof, kase: Case, rng: Randomness) -> None:
@@ -141,11 +161,11 @@ def detour(proof: Proof, kase: Case, rng: Randomness) -> None:
 
 
 def other_state(proof: Proof, kase: Case, rng: Randomness) -> None:
-    """A shared state with another set, machine state, number of slots read, or end."""
+    """A shared state with another set, machine state, number of slots read, end, or answer."""
     if not proof.shared:
         return
     place, size = rng.randrange(len(proof.shared)), len(kase.problem.vocabulary)
-    state, kind = proof.shared[place], rng.randrange(6)
+    state, kind = proof.shared[place], rng.randrange(7)
     if kind <= 1:
         slot = rng.randrange(len(state.sets))
         mask = rng.choice([state.sets[slot] ^ 1 << rng.randrange(size), (1 << size) - 1])
@@ -156,8 +176,10 @@ def other_state(proof: Proof, kase: Case, rng: Randomness) -> None:
         state = _moved(state, "prompt", rng)
     elif kind == 4:
         state = _moved(state, "output", rng)
-    else:
+    elif kind == 5:
         state = replace(state, ended=not state.ended)
+    else:
+        state = replace(state, found=tuple(rng.choice([UNKNOWN, NO, YES]) for _ in state.found))
     proof.shared[place] = state
 
 
@@ -192,7 +214,7 @@ def swap_parts(proof: Proof, kase: Case, rng: Randomness) -> None:
 
 def skip(proof: Proof, kase: Case, rng: Randomness) -> None:
     """A rule is left out: one of its parts is said to prove the whole."""
-    node = anywhere(proof, rng, Rule.READ, Rule.CASES, Rule.SPLIT)
+    node = anywhere(proof, rng, Rule.READ, Rule.CASES, Rule.SPLIT, Rule.PROBE)
     if node.parts:
         node.become(rng.choice(node.parts))
 
@@ -201,6 +223,7 @@ CHANGES: list[Change] = [
     close,
     other_tokens,
     other_beaters,
+    other_answer,
     drop_part,
     other_part,
     move_token,
@@ -241,7 +264,8 @@ def retargeted(seed: int) -> Case | None:
 
 
 def cases() -> list[Case]:
-    return [proved(seed) for seed in FALSE] + [c for c in map(retargeted, TRUE) if c is not None]
+    own = [proved(seed) for seed in FALSE] + [detected(seed) for seed in DETECTED]
+    return own + [c for c in map(retargeted, TRUE) if c is not None]
 
 
 def mutate(kase: Case, rng: Randomness) -> list[Proof]:
@@ -282,17 +306,19 @@ def try_mutants(count: int, start: int = 0) -> int:
 def test_the_violations_are_real() -> None:
     """The oracle of every test here: for each case, prompts that are open in its own proof."""
     every = cases()
-    assert len(every) >= len(FALSE) + 3
-    for seed in FALSE:
-        kase = proved(seed)
-        assert any(kase.bad), seed
+    assert len(every) >= len(FALSE) + len(DETECTED) + 3
+    assert all(
+        probe.step is None for seed in DETECTED for probe in detected(seed).problem.probes[-1:]
+    )
+    for kase in [proved(seed) for seed in FALSE] + [detected(seed) for seed in DETECTED]:
+        assert any(kase.bad)
         report = kase.report(kase.certificate)
         assert report is not None
         assert not report.rejected
         assert kase.closed(report) is None
         assert kase.claim(kase.proofs()) == kase.certificate
-    rules = {node.step.rule for seed in FALSE for p in proved(seed).proofs() for node in p.nodes()}
-    assert {Rule.SPLIT, Rule.READ, Rule.CASES, Rule.GOTO, Rule.DONE, Rule.OPEN} <= rules
+    rules = {node.step.rule for kase in every for p in kase.proofs() for node in p.nodes()}
+    assert rules >= {*Rule} - {Rule.RUN}
 
 
 def leads_to_open(proof: Proof, tree: Tree, prompt: tuple[int, ...]) -> bool:
