@@ -18,14 +18,19 @@ import numpy as np
 from absint.ir import Constant, Graph, GraphBuilder, digest
 from absint.problem import Box, Cell, Problem, Semantics, constraint
 from absint.problem.problem import Meaning
-from absint.proofs.check import check
+from absint.proofs.check import batch_limits, check
 from absint.proofs.format import Certificate
-from absint.proofs.leaves import Leaf, leaves
+from absint.proofs.leaves import leaves
 from absint.proofs.stream import Arity, Writer
-from benchmarks.measure import ROOT, conditions
 from benchmarks.plain import Plain
 
-SIZES = ((5, *[50] * 6, 5), (5, *[128] * 6, 5), (30, 128, 2), (784, *[256] * 4, 10), (256, *[512] * 5, 10))
+SIZES = (
+    (5, *[50] * 6, 5),
+    (5, *[128] * 6, 5),
+    (30, 128, 2),
+    (784, *[256] * 4, 10),
+    (256, *[512] * 5, 10),
+)
 DEPTH = 11
 LARGE_DEPTH = 6
 """Of splits; the second for boxes of networks with more inputs than LARGE."""
@@ -63,7 +68,7 @@ class Case:
         """Something about one output, on a box that leaves part of the neurons unstable."""
         size, outputs = self.sizes[0], self.sizes[-1]
         half = Fraction(1, 8) if size <= LARGE else Fraction(1, 128)
-        row = constraint((), [(0, Fraction(1)), (1, Fraction(-1))], Fraction(1000))
+        row = constraint((), [(0, Fraction(1)), (1, Fraction(-1))], Fraction(-(10**6)))
         cell = Cell(Box((-half,) * size, (half,) * size), ((row,),))
         return Problem("p", size, outputs, (cell,), Semantics(self.meaning))
 
@@ -132,7 +137,8 @@ def measure(case: Case) -> Cost:
     outputs[0, :2] = 1.0, -1.0
     plain, box = Plain.of(graph, outputs), problem.network_box(problem.cells[0])
     found = list(leaves(proof, *(end.tolist() for end in box), Arity.of(problem.cells[0], graph)))
-    batch = 64
+    limits = batch_limits(graph)
+    batch = limits[1] if case.kind == "boxes" else limits[0]
     groups = [found[begin : begin + batch] for begin in range(0, len(found), batch)]
 
     def bounds() -> None:
@@ -164,10 +170,3 @@ def least(*works: Callable[[], object]) -> list[float]:
             work()
             best[place] = min(best[place], time.process_time() - started)
     return best
-
-
-if __name__ == "__main__":
-    import sys
-    for kind in KINDS:
-      for s in SIZES:
-        print(measure(Case(s,kind,"real")).row, flush=True)

@@ -31,7 +31,7 @@ ELEMENT_BUDGET = 1 << 17
 
 @dataclass(frozen=True)
 class Plain:
-    """Bounds of piecewise linear graphs in float64; ``outputs`` (rows, output_size) is asked for."""
+    """Bounds of piecewise linear graphs in float64, and of rows ``outputs`` (rows, output_size)."""
 
     graph: Graph
     outputs: FloatArray

@@ -25,6 +25,16 @@ MAX_TERMS = 1 << 30
 """Values of a graph, so also terms of a sum: beyond, the bounds' own roundings would matter."""
 
 
+def keep_freed_memory() -> None:
+    """Arrays of up to 32 MiB that are freed are used again, not handed back to the system.
+
+    glibc hands back what is larger than any chunk that was mapped and freed before (mallopt(3),
+    M_MMAP_THRESHOLD): without this, the pages of every array of a pass are faulted in anew, which
+    costs as much as what is computed on them. Elsewhere this does nothing.
+    """
+    np.empty(31 << 17)
+
+
 def gamma(terms: int) -> float:
     """Twice Higham's ``terms U / (1 - terms U)`` and more: room for the rounding of its own use."""
     if terms > MAX_TERMS:

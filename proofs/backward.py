@@ -25,6 +25,8 @@ POSITIVE = 2.0**-20
 """A value that is certainly above zero, whatever is lost on the way."""
 ELEMENT_BUDGET = 1 << 23
 """Coefficients held at once; more rows are taken in several passes."""
+CACHED, FEW_ROWS = 1 << 17, 32
+"""What stays in a core's cache is twice as fast; fewer rows are not worth a pass of their own."""
 
 
 @dataclass
@@ -58,8 +60,8 @@ class Backward:
 
     def rows_at_once(self, batch: int) -> int:
         """How many rows of so many sets are taken in one pass."""
-        widest = max(self.graph.nodes[position].size for position in self.values)
-        return max(1, ELEMENT_BUDGET // (batch * widest))
+        width = batch * max(self.graph.nodes[position].size for position in self.values)
+        return max(1, min(ELEMENT_BUDGET // width, max(FEW_ROWS, CACHED // width)))
 
     def minimum(
         self,

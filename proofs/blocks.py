@@ -32,6 +32,9 @@ class Blocks:
             self._blocks.append(block)
         return len(self._blocks) - 1
 
+    def __len__(self) -> int:
+        return len(self._blocks)
+
     def ends_with(self, block: Block) -> bool:
         return bool(self._blocks) and self._blocks[-1].number == block.number
 
@@ -63,14 +66,18 @@ class Batch:
 
 
 def batches(
-    stream: Iterator[Leaf], graph: Graph, size: int, contract: Contract | None = None
+    stream: Iterator[Leaf],
+    graph: Graph,
+    most: tuple[int, int],
+    contract: Contract | None = None,
 ) -> Iterator[Batch]:
-    """All leaves, up to ``size`` together; where the last box of a batch goes on, the next batch
-    is of that box alone and shares its bounds."""
+    """All leaves, up to so many together over up to so many boxes; where the last box of a batch
+    goes on, the next batch is of that box alone and shares its bounds."""
     batch, shared = Batch(Blocks(graph, contract)), False
     for leaf in stream:
         goes_on = batch.blocks.ends_with(leaf.block)
-        if len(batch.leaves) == size or (shared and not goes_on):
+        full = len(batch.leaves) == most[0] or (not goes_on and len(batch.blocks) == most[1])
+        if full or (shared and not goes_on):
             yield batch
             blocks = batch.blocks if goes_on else Blocks(graph, contract)
             batch, shared = Batch(blocks), goes_on

@@ -17,7 +17,7 @@ from absint.ir import Graph
 from absint.ir import digest as graph_digest
 from absint.problem import Cell, Problem, to_json
 from absint.problem.contract import Contract
-from absint.proofs.arithmetic import MAX_TERMS, FloatArray
+from absint.proofs.arithmetic import MAX_TERMS, FloatArray, keep_freed_memory
 from absint.proofs.blocks import batches
 from absint.proofs.claims import Claims
 from absint.proofs.coverage import Coverage, root_box
@@ -32,6 +32,10 @@ from absint.proofs.transformers.univariate import UNIVARIATE_OPS
 KNOWN_OPS = {"input"} | AFFINE_OPS | JOINT_OPS | set(UNIVARIATE_OPS)
 BATCH = 64
 BATCH_ELEMENTS = 1 << 21
+"""Boxes that are bounded together, and how many values of the widest node these may have."""
+LEAVES = 512
+LEAF_ELEMENTS = 1 << 15
+"""Leaves that are checked together, or as many as boxes where the network is not small."""
 
 Progress = Callable[[int], None]
 """Called with the number of leaves checked so far."""
@@ -97,6 +101,7 @@ def check(
     _require_contract(graph, problem)
     if sum(node.size for node in graph.nodes) > MAX_TERMS:
         raise CertificateError("the network is too large for the checker's error bounds")
+    keep_freed_memory()
     contract = problem.semantics.contract
     report = CheckReport(name=problem.name, contract=contract)
     for index, cell in enumerate(problem.cells):
@@ -127,15 +132,20 @@ def _check_cell(
     claims = Claims(cell, graph)
     report.begin_cell()
     stream = leaves(proof, lower.tolist(), upper.tolist(), Arity.of(cell, graph))
-    size = max(1, min(BATCH, BATCH_ELEMENTS // max(node.size for node in graph.nodes)))
-    for batch, failures in side_by_side(
-        claims.failures, batches(stream, graph, size, contract), jobs
-    ):
+    batched = batches(stream, graph, batch_limits(graph), contract)
+    for batch, failures in side_by_side(claims.failures, batched, jobs):
         for leaf, reason in failures:
             report.rejected.append(Rejection(index, leaf.ordinal, reason))
         report.add(batch.leaves, lower, upper)
         if progress is not None:
             progress(report.leaves)
+
+
+def batch_limits(graph: Graph) -> tuple[int, int]:
+    """How many leaves are checked together, and over how many boxes at the most."""
+    widest = max(node.size for node in graph.nodes)
+    boxes = max(1, min(BATCH, BATCH_ELEMENTS // widest))
+    return max(boxes, min(LEAVES, LEAF_ELEMENTS // widest)), boxes
 
 
 Item = TypeVar("Item")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -57,15 +59,16 @@ class Claims:
 
     def failures(self, batch: Batch) -> list[Failure]:
         """The closed leaves of the batch whose claim the recomputed bounds do not prove."""
-        failed, single, mixed = list[Failure](), list[tuple[Leaf, int]](), list[tuple[Leaf, int]]()
-        for leaf, place in zip(batch.closed, batch.places, strict=True):
-            if leaf.rule is Rule.MIX:
-                mixed.append((leaf, place))
-            elif self._indices(leaf) is None:
-                failed.append((leaf, "it names a constraint that does not exist"))
-            else:
-                single.append((leaf, place))
-        for some in (single, mixed):
+        known, failed = [self._names_rows(leaf) for leaf in batch.closed], list[Failure]()
+        if not all(known):
+            unknown = itertools.compress(batch.closed, [not right for right in known])
+            failed = [(leaf, "it names a constraint that does not exist") for leaf in unknown]
+        for mixed in (False, True):
+            some = [
+                (leaf, place)
+                for leaf, place, right in zip(batch.closed, batch.places, known, strict=True)
+                if right and (leaf.rule is Rule.MIX) is mixed
+            ]
             if some:
                 leaves, places = [leaf for leaf, _ in some], [place for _, place in some]
                 sets = Subsets(self.graph, self.knots, batch.blocks, leaves, places)
@@ -77,40 +80,47 @@ class Claims:
         mixed = leaves[0].rule is Rule.MIX
         return self._mixed(leaves, sets) if mixed else self._single(leaves)
 
+    def _names_rows(self, leaf: Leaf) -> bool:
+        """Whether all rows that the leaf names exist."""
+        if leaf.rule is Rule.MIX:
+            return True
+        if leaf.rule is Rule.EMPTY:
+            return leaf.choices[0] < len(self.region)
+        return all(map(operator.lt, leaf.choices, self.own))
+
     def _single(self, leaves: Sequence[Leaf]) -> Sums:
         """SAFE and EMPTY: each conjunction fails by one row."""
-        index = np.array([self._indices(leaf) for leaf in leaves], dtype=np.int64)
+        first = [members[0] for members in self.members]
+        none = [0] * len(self.own)
+        safe = np.array([none if x.rule is Rule.EMPTY else x.choices for x in leaves])
+        empty = np.array([x.choices[0] if x.rule is Rule.EMPTY else -1 for x in leaves])[:, None]
+        index = np.where(empty < 0, safe + first, sum(self.own) + empty)
         return Sums(choose(self.rows, index), self.strict[index], np.ones(index.shape, dtype=bool))
-
-    def _indices(self, leaf: Leaf) -> list[int] | None:
-        """The row that refutes each conjunction; None where there is no such row."""
-        if leaf.rule is Rule.EMPTY:
-            chosen = leaf.choices[0]
-            return [self.region[chosen]] * len(self.own) if chosen < len(self.region) else None
-        if any(choice >= size for choice, size in zip(leaf.choices, self.own, strict=True)):
-            return None
-        return [rows[choice] for rows, choice in zip(self.members, leaf.choices, strict=True)]
 
     def _mixed(self, leaves: Sequence[Leaf], sets: Subsets) -> Sums:
         """MIX: each conjunction fails by a weighted sum of rows and of the leaf's phases."""
-        parts = [self._bytes(leaf) for leaf in leaves]
-        sums, strict, used = [], [], []
-        for conjunction, members in enumerate(self.members):
-            weights = np.stack([own[conjunction][: len(members)] for own in parts])
+        data = np.frombuffer(b"".join(bytes(leaf.choices) for leaf in leaves), dtype=np.uint8)
+        phases = np.array([len(leaf.phases) for leaf in leaves])
+        begin = np.cumsum([0, *(len(leaf.choices) for leaf in leaves[:-1])])
+        own, number = np.repeat(np.arange(len(leaves)), phases), _counted(phases)
+        sums, strict, used, multipliers = [], [], [], []
+        for members in self.members:
+            weights = data[begin[:, None] + np.arange(len(members))]
+            begin = begin + len(members)
+            pulls = data[begin[own] + number]
+            begin = begin + phases
             sums.append(mix(self.rows.take(members), weights[:, None].astype(np.float64)))
             strict.append(((weights > 0) & self.strict[members]).any(axis=1))
-            used.append([own[conjunction].any() for own in parts])
-        multipliers = [
-            np.stack([own[c][len(members) :] for c, members in enumerate(self.members)], axis=1)
-            for own in parts
-        ]
-        rows = sets.weighed(join(sums), _MULTIPLIERS[np.concatenate(multipliers)])
+            used.append(weights.any(axis=1) | (np.bincount(own, pulls, len(leaves)) > 0))
+            multipliers.append(_MULTIPLIERS[pulls])
+        rows = sets.weighed(join(sums), np.stack(multipliers, axis=1))
         return Sums(rows, np.stack(strict, axis=1), np.stack(used, axis=1))
 
-    def _bytes(self, leaf: Leaf) -> list[NDArray[np.uint8]]:
-        """For each conjunction: the weights of its rows, then the phases' multipliers."""
-        ends = np.cumsum([len(members) + len(leaf.phases) for members in self.members])
-        return np.split(np.array(leaf.choices, dtype=np.uint8), ends[:-1])
+
+def _counted(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers from 0 of the members of groups of these sizes, group after group."""
+    ends = np.cumsum(sizes)
+    return np.arange(sizes.sum()) - np.repeat(ends - sizes, sizes)
 
 
 def _not_proved(leaves: Sequence[Leaf], sets: Subsets, sums: Sums) -> list[Failure]:
@@ -118,8 +128,4 @@ def _not_proved(leaves: Sequence[Leaf], sets: Subsets, sums: Sums) -> list[Failu
     holds = sums.used & np.where(sums.strict, margin >= 0, margin > 0)
     proved = holds.all(axis=1) | sets.empty()
     reason = "its bound does not prove it (margin {:.3g})"
-    return [
-        (leaf, reason.format(float(np.min(found))))
-        for leaf, held, found in zip(leaves, proved, margin, strict=True)
-        if not held
-    ]
+    return [(leaves[i], reason.format(float(np.min(margin[i])))) for i in np.flatnonzero(~proved)]

@@ -26,8 +26,7 @@ class Phase(NamedTuple):
     """At least the knot; else at most."""
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """A box that splits of dimensions give, with a number of its own."""
 
     number: int
@@ -35,8 +34,7 @@ class Block:
     upper: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(NamedTuple):
     """A leaf of the proof with its set: the points of a box that have some phases."""
 
     ordinal: int

@@ -14,6 +14,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
+from typing import NamedTuple
 
 from absint.ir import Graph
 from absint.problem import Cell
@@ -47,10 +49,11 @@ class Rule(IntEnum):
     @property
     def parts(self) -> int:
         """How many proofs follow."""
-        return _PARTS.get(self, 0)
+        return _PARTS[self]
 
 
-_PARTS = {Rule.HALVE: 2, Rule.SPLIT: 2, Rule.PHASE: 2, Rule.SLOPES: 1}
+_RULES = tuple(Rule)
+_PARTS = tuple({"HALVE": 2, "SPLIT": 2, "PHASE": 2, "SLOPES": 1}.get(r.name, 0) for r in _RULES)
 
 
 def multiplier(byte: int) -> float:
@@ -68,8 +71,7 @@ def nearest_multiplier(value: float) -> int:
     return below if value - MULTIPLIERS[below] <= MULTIPLIERS[above] - value else above
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One rule with its operands; ``choices`` holds its numbers (of MIX: the weights, bytes)."""
 
     rule: Rule
@@ -180,13 +182,12 @@ class Arity:
         """The operands of SLOPES, bytes."""
         return self.conjunctions * sum(self.neurons.values())
 
-    def numbers(self, rule: Rule) -> int:
-        """How many varints follow the byte of ``rule``."""
-        if rule is Rule.SAFE:
-            return self.conjunctions
-        if rule is Rule.PHASE:
-            return 2
-        return 0 if rule in (Rule.OPEN, Rule.MIX, Rule.SLOPES) else 1
+    @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """How many varints follow the byte of each rule."""
+        own = {Rule.SAFE: self.conjunctions, Rule.PHASE: 2}
+        none = (Rule.OPEN, Rule.MIX, Rule.SLOPES)
+        return tuple(0 if rule in none else own.get(rule, 1) for rule in _RULES)
 
 
 def steps(data: bytes, arity: Arity) -> Iterator[Step]:
@@ -197,11 +198,13 @@ def steps(data: bytes, arity: Arity) -> Iterator[Step]:
         phases = missing.pop()
         if cursor >= len(data):
             raise CertificateError("a proof ends before all parts of its splits are proved")
-        if data[cursor] > max(Rule):
-            raise CertificateError(f"unknown rule {data[cursor]}")
-        rule, cursor = Rule(data[cursor]), cursor + 1
-        step, cursor = _operands(rule, data, cursor, arity, phases)
-        missing += [phases + (rule is Rule.PHASE)] * rule.parts
+        byte = data[cursor]
+        if byte >= len(_RULES):
+            raise CertificateError(f"unknown rule {byte}")
+        rule = _RULES[byte]
+        step, cursor = _operands(rule, data, cursor + 1, arity, phases)
+        if parts := _PARTS[byte]:
+            missing += [phases + (rule is Rule.PHASE)] * parts
         yield step
     if cursor != len(data):
         raise CertificateError("bytes follow the end of a proof")
@@ -209,29 +212,34 @@ def steps(data: bytes, arity: Arity) -> Iterator[Step]:
 
 def _operands(rule: Rule, data: bytes, cursor: int, arity: Arity, phases: int) -> tuple[Step, int]:
     """The rule with its operands, and the place after them."""
-    choices, point, start = [], None, cursor
-    for _ in range(arity.numbers(rule)):
+    if rule is Rule.MIX:
+        end = cursor + arity.weights + arity.conjunctions * phases
+        return Step(rule, tuple(_list(data, cursor, end, "weights"))), end
+    if rule is Rule.SLOPES:
+        end = cursor + arity.slopes
+        return Step(rule, slopes=_list(data, cursor, end, "slopes")), end
+    choices = []
+    for _ in range(arity.numbers[rule]):
         value, cursor = read_varint(data, cursor)
         choices.append(value)
-    if rule is Rule.SPLIT:
-        if cursor + 8 > len(data):
-            raise CertificateError("a proof ends inside a split")
-        (point,) = struct.unpack_from("<d", data, cursor)
-        cursor += 8
-    elif rule is Rule.MIX:
-        cursor += arity.weights + arity.conjunctions * phases
-        choices = list(data[start:cursor])
-    elif rule is Rule.SLOPES:
-        cursor += arity.slopes
-    if cursor > len(data):
-        what = "weights" if rule is Rule.MIX else "slopes"
+    if rule is not Rule.SPLIT:
+        return Step(rule, tuple(choices)), cursor
+    if cursor + 8 > len(data):
+        raise CertificateError("a proof ends inside a split")
+    (point,) = struct.unpack_from("<d", data, cursor)
+    return Step(rule, tuple(choices), point), cursor + 8
+
+
+def _list(data: bytes, begin: int, end: int, what: str) -> bytes:
+    if end > len(data):
         raise CertificateError(f"a proof ends inside a list of {what}")
-    slopes = data[start:cursor] if rule is Rule.SLOPES else b""
-    return Step(rule, tuple(choices), point, slopes), cursor
+    return data[begin:end]
 
 
 def read_varint(data: bytes, cursor: int) -> tuple[int, int]:
     """A LEB128 number and the place after it. Raises CertificateError."""
+    if cursor < len(data) and data[cursor] < 0x80:
+        return data[cursor], cursor + 1
     value = 0
     for shift in range(0, 35, 7):
         if cursor >= len(data):

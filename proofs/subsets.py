@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +41,14 @@ class Subsets:
         self._graph, self._knots, self._leaves = graph, knots, leaves
         self._boxes, self._bounds = blocks.bounds()
         self._which = _which(places, self._boxes.batch)
-        phases = [(place, *phase) for place, leaf in enumerate(leaves) for phase in leaf.phases]
-        table = np.array(phases, dtype=np.int64).reshape((-1, 4))
-        self._phases, self._above = table[:, :3], table[:, 3] > 0
+        own = np.repeat(np.arange(len(leaves)), [len(leaf.phases) for leaf in leaves])
+        listed = chain.from_iterable(chain.from_iterable(leaf.phases for leaf in leaves))
+        table = np.fromiter(listed, dtype=np.int64, count=3 * len(own)).reshape((-1, 3))
+        self._phases, self._above = np.column_stack([own, table[:, :2]]), table[:, 2] > 0
         """The phases of one leaf after another: leaf, node, entry; and on which side."""
+        by_node = np.argsort(table[:, 0], kind="stable")
+        ends = np.searchsorted(table[by_node, 0], [*knots, len(graph.nodes)])
+        self._of_node = {at: by_node[a:b] for at, (a, b) in zip(knots, pairwise(ends), strict=True)}
 
     def minimum(self, rows: Rows) -> FloatArray:
         """Lower bounds, (leaves, rows), of a row for each conjunction on each leaf's set."""
@@ -71,30 +77,34 @@ class Subsets:
         """
         leaf, node, _ = self._phases.T
         values = np.where(self._above[:, None], -multipliers, multipliers)
-        at = np.array([self._knots[position].at for position in node.tolist()])
+        at = self._by_node(node, [knot.at for knot in self._knots.values()])
         products = values * at[:, None]
         shift, size = np.zeros(rows.bound.shape), np.zeros(rows.bound.shape)
         np.add.at(shift, leaf, products)
         np.add.at(size, leaf, np.abs(products))
-        terms = len(node) + 2
+        terms = int(np.bincount(leaf).max(initial=0)) + 2
         bound = up(rows.bound + up(shift + inflate(gamma(terms) * size, terms)))
         return replace(rows, bound=bound, terms=self._terms(values))
 
     def _terms(self, values: FloatArray) -> dict[int, Terms]:
         """By the nodes that are divided, which several functions may read."""
         leaf, node, entry = self._phases.T
-        operands = np.array([self._knots[at].operand for at in node.tolist()], dtype=np.int64)
-        found = {}
-        for operand in np.unique(operands[values.any(axis=1)]).tolist():
-            own = (operands == operand) & values.any(axis=1)
-            keys, inverse = np.unique(
-                np.stack([leaf[own], entry[own]]), axis=1, return_inverse=True
-            )
-            sums, sizes = np.zeros((2, keys.shape[1], values.shape[1]))
-            np.add.at(sums, inverse.reshape(-1), values[own])
-            np.add.at(sizes, inverse.reshape(-1), np.abs(values[own]))
-            found[operand] = Terms(keys[0], keys[1], sums, sizes)
+        operands = self._by_node(node, [knot.operand for knot in self._knots.values()])
+        used, found = values.any(axis=1), {}
+        for operand in np.unique(operands[used]).tolist():
+            own = used & (operands == operand)
+            size = self._graph.nodes[operand].size
+            keys, inverse = np.unique(leaf[own] * size + entry[own], return_inverse=True)
+            sums, sizes = np.zeros((2, len(keys), values.shape[1]))
+            np.add.at(sums, inverse, values[own])
+            np.add.at(sizes, inverse, np.abs(values[own]))
+            found[operand] = Terms(keys // size, keys % size, sums, sizes)
         return found
+
+    def _by_node(self, node: NDArray[np.int64], facts: Sequence[float]) -> NDArray[Any]:
+        """What is known of each of the knots, for each of some of their nodes."""
+        places = np.searchsorted(list(self._knots), node)
+        return np.array(facts)[places] if len(facts) else np.zeros(0)
 
     def _steps(self, some: slice, count: int) -> dict[int, Step]:
         slopes, begin, steps = self._slopes(some, count), 0, dict[int, Step]()
@@ -113,7 +123,7 @@ class Subsets:
         return among(self._bounds.values[knot.operand], self._which)
 
     def _sides(self, node: int) -> Sides:
-        own = self._phases[:, 1] == node
+        own = self._of_node[node]
         return Sides(self._phases[own, 0], self._phases[own, 2], self._above[own])
 
     def _slopes(self, some: slice, count: int) -> Slopes | None:

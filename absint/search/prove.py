@@ -17,6 +17,7 @@ from absint.domains.arrays import Arrays, numpy_arrays, torch_arrays
 from absint.ir import Graph
 from absint.ir import digest as graph_digest
 from absint.problem import InputError, Problem
+from absint.proofs.arithmetic import keep_freed_memory
 from absint.proofs.bounds import Bounds
 from absint.proofs.check import CheckReport, check
 from absint.proofs.coverage import survey
@@ -64,6 +65,7 @@ def prove(
     of open sets are tried on the way, also without ``attack_first`` over whole cells.
     Raises InputError for a device that is not there, or a certificate of something else.
     """
+    keep_freed_memory()
     started, arrays = time.monotonic(), _arrays(options)
     cells = [
         CellProof(graph, problem, index, arrays, runtime, options, tree)

@@ -24,6 +24,7 @@ from absint.proofs.transformers.steps import (
     Loss,
     Relaxed,
     line_loss,
+    line_through,
     middle_half,
     reach,
     rows,
@@ -86,10 +87,9 @@ class Lines:
 
     def back(self, c: FloatArray) -> Back:
         size = np.abs(c)
-        part: FloatArray = c * self.slope
-        part -= size * self.half_slope
         shift = _products(c, self.offset) - _products(size, self.half_offset)
-        return Back([part], shift, self.loss.at(size))
+        lost = self.loss.at(size)
+        return Back([line_through(c, size, self.slope, self.half_slope)], shift, lost)
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,10 @@ class Knot:
         free = np.clip(left + (right - left) * (np.arange(256) / 255), least, most)
         slopes = [*free.tolist(), left, right]
         value, at = Fraction(self.function.values[0]), Fraction(self.at)
-        exact = [value - Fraction(slope) * at for slope in slopes]
-        low, high = [-above(-offset) for offset in exact], [above(offset) for offset in exact]
-        return np.array(slopes), np.array(low), np.array(high)
+        exact = [value - Fraction(slope) * at for slope in slopes] if at else [value]
+        ends = (np.array([sign * above(sign * offset) for offset in exact]) for sign in (-1, 1))
+        low, high = (np.broadcast_to(end, (len(slopes),)) for end in ends)
+        return np.array(slopes), low, high
 
     def impossible(self, operand: Interval, sides: Sides) -> BoolArray:
         """Which of the phases no point of the leaf's box has, (len(sides.leaves),).

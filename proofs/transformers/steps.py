@@ -109,10 +109,11 @@ class Relaxed:
 
     def back(self, c: FloatArray) -> Back:
         size = np.abs(c)
-        part: FloatArray = c * self.slope[:, None]
-        part -= size * self.half_slope[:, None]
         shift = rows(c, self.offset) - rows(size, self.half_offset)
-        return Back([part], shift, self.loss.at(size))
+        lost = self.loss.at(size)
+        return Back(
+            [line_through(c, size, self.slope[:, None], self.half_slope[:, None])], shift, lost
+        )
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,15 @@ class Cut:
 
     def back(self, c: FloatArray) -> Back:
         return Back([], box_minimum(c, self.value), 0.0)
+
+
+def line_through(
+    c: FloatArray, size: FloatArray, slope: FloatArray, half_slope: FloatArray
+) -> FloatArray:
+    """``c slope - |c| half_slope`` where ``size``, which is written over if it can be, is |c|."""
+    part: FloatArray = c * slope
+    part -= np.multiply(size, half_slope, out=size if size.shape == part.shape else None)
+    return part
 
 
 def line_loss(node: Node, steep: FloatArray, size: FloatArray, reach: FloatArray) -> Loss:

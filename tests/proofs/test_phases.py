@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -197,7 +197,7 @@ def improved(rng: Rng, batch: Batch, claims: Claims, cell: Cell, leaf: Leaf, pla
         for _ in range(40):
             fresh = np.array(weights(rng, cell, len(leaf.phases)))
             kept = rng.random(len(fresh)) < rng.choice([0.0, 0.5, 0.8])
-            tries.append(replace(leaf, choices=tuple(np.where(kept, best.choices, fresh).tolist())))
+            tries.append(leaf._replace(choices=tuple(np.where(kept, best.choices, fresh).tolist())))
         sets = Subsets(claims.graph, claims.knots, batch.blocks, tries, [place] * len(tries))
         margins = sets.minimum(claims.sums(tries, sets).rows)
         best = tries[int(margins.min(axis=1).argmax())]
@@ -211,7 +211,7 @@ def judgements(
     (cell,) = claim(rng, graph, spare).cells
     claims, arity = Claims(cell, graph), Arity.of(cell, graph)
     stream = leaves(grown(rng, graph, cell, depth), (-1.0, -1.0), (1.0, 1.0), arity)
-    for batch in batches(stream, graph, BATCH):
+    for batch in batches(stream, graph, (BATCH, BATCH)):
         for leaf, place in zip(batch.closed, batch.places, strict=True):
             mixed = leaf.rule is Rule.MIX
             best = improved(rng, batch, claims, cell, leaf, place) if mixed else leaf
