@@ -22,7 +22,9 @@ from absint.proofs.check import batch_limits, check
 from absint.proofs.format import Certificate
 from absint.proofs.leaves import leaves
 from absint.proofs.stream import Arity, Writer
+from benchmarks.measure import conditions
 from benchmarks.plain import Plain
+from benchmarks.ratio import replace_section
 
 SIZES = (
     (5, *[50] * 6, 5),
@@ -170,3 +172,26 @@ def least(*works: Callable[[], object]) -> list[float]:
             work()
             best[place] = min(best[place], time.process_time() - started)
     return best
+
+
+def bench() -> None:
+    """Measures all cases, and writes a section of results/check.md."""
+    lines = [
+        HEAD,
+        "",
+        *conditions("python benchmarks/run.py check"),
+        "",
+        "Microseconds of CPU a leaf, one thread, the least of "
+        f"{REPEATS} runs in turn. *Check*: all of `absint.proofs.check.check`, reading the proof "
+        "included. *Plain*: one float64 bound computation of the same leaves, in batches of the "
+        "same size and passes of the same number of coefficients: CROWN as `absint.domains` "
+        "computes it, every pre-activation bounded again and then the leaf's row; of leaves by "
+        "phases the bounds of their box once, and one pass a leaf with its lines and multipliers "
+        "(`benchmarks/plain.py`).",
+        "",
+        "| network | leaves | semantics | check | plain | ratio |",
+        "|---|---|---|---:|---:|---:|",
+        *(cost.row for cost in costs()),
+        "",
+    ]
+    replace_section(HEAD, lines)

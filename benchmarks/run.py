@@ -1,8 +1,8 @@
 """``python benchmarks/run.py [peers] [NAME ...] [--workers N] [--only TEXT] [--sample N]``.
 
-NAME is startup, decode, attention, zonotope, lowering, warm or a folder of ../shared/vnncomp.
-Without one: startup and acasxu. After ``peers``, NAMEs are folders that ours and the tools under
-ABSINT_PEERS run side by side, each for at most ``--limit`` seconds an instance.
+NAME is startup, check, ratio, decode, attention, zonotope, lowering, warm or a folder of
+../shared/vnncomp. Without one: startup and acasxu. After ``peers``, NAMEs are folders that ours and
+the tools under ABSINT_PEERS run side by side, each for at most ``--limit`` seconds an instance.
 """
 
 from __future__ import annotations
@@ -13,7 +13,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import attention, decode, lowering, peers, startup, vnncomp, warm, zonotope
+from benchmarks import (
+    attention,
+    check,
+    decode,
+    lowering,
+    peers,
+    ratio,
+    startup,
+    vnncomp,
+    warm,
+    zonotope,
+)
 
 OURS = {
     "startup": startup,
@@ -22,6 +33,8 @@ OURS = {
     "zonotope": zonotope,
     "lowering": lowering,
     "warm": warm,
+    "check": check,
+    "ratio": ratio,
 }
 
 

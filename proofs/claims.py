@@ -128,4 +128,7 @@ def _not_proved(leaves: Sequence[Leaf], sets: Subsets, sums: Sums) -> list[Failu
     holds = sums.used & np.where(sums.strict, margin >= 0, margin > 0)
     proved = holds.all(axis=1) | sets.empty()
     reason = "its bound does not prove it (margin {:.3g})"
-    return [(leaves[i], reason.format(float(np.min(margin[i])))) for i in np.flatnonzero(~proved)]
+    return [
+        (leaves[i], reason.format(float(np.min(margin[i]))))
+        for i in np.flatnonzero(~proved).tolist()
+    ]
