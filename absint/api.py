@@ -139,6 +139,7 @@ def verify_each(
     ``resume`` is an earlier certificate of the same files, ``warm`` one that may be of others; each
     is for the property of its name.
     """
+    from absint.executors.choice import crew_for
     from absint.search.prove import Binding, prove
     from absint.search.vacuity import require_meaning
     from absint.search.warm import prove_from
@@ -151,11 +152,12 @@ def verify_each(
     binding = Binding(task.model.digest, task.spec.digest)
     for problem in task.spec.properties:
         graph = task.model.graph
-        if warm is not None and warm.problem.name == problem.name:
-            yield prove_from(warm, graph, problem, binding, task.run, options)
-            continue
-        own = resume if resume is not None and resume.problem.name == problem.name else None
-        yield prove(graph, problem, binding, task.run, options, own)
+        with crew_for(task, problem, options) as crew:
+            if warm is not None and warm.problem.name == problem.name:
+                yield prove_from(warm, graph, problem, binding, task.run, options, crew)
+                continue
+            own = resume if resume is not None and resume.problem.name == problem.name else None
+            yield prove(graph, problem, binding, task.run, options, own, crew=crew)
 
 
 def _require_same(certificate: Certificate, task: Task) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from absint.cli import worker
 from absint.cli.instances import read_instances
 from absint.cli.options import cores
-from absint.cli.pool import Failure, Pool, Task
 from absint.cli.signals import Interrupted
 from absint.cli.worker import Settings
+from absint.executors.pool import Failure, Pool, Task
 from absint.problem import InputError
 from absint.report import batch as report
 from absint.report import files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 
@@ -20,7 +21,8 @@ class ProgressLine:
         self._active = sys.stderr.isatty()
 
     def search(self, status: Status) -> None:
-        bound = f", loosest bound {status.lowest:.3g}" if status.open else ""
+        known = status.open and math.isfinite(status.lowest)
+        bound = f", loosest bound {status.lowest:.3g}" if known else ""
         self._show(f"{status.closed} boxes proved, {status.open} open{bound}")
 
     def check(self, leaves: int) -> None:

@@ -27,7 +27,7 @@ from absint.problem import InputError
 from absint.problem.decode import DecodeProblem
 from absint.proofs.format import Certificate, CertificateError
 from absint.report import files
-from absint.search.options import BACKENDS, SearchOptions
+from absint.search.options import BACKENDS, EXECUTORS, SearchOptions
 
 EPILOG = """\b
 Exit code: that of the worst property.
@@ -50,7 +50,7 @@ Examples:
 
 _SINGLE = (
     "model", "region", "certificate", "counterexample", "resume", "warm_start", "jobs", "count",
-    "untrusted",
+    "executor", "untrusted",
 )  # fmt: skip
 _BATCH = ("results", "workers", "certificates", "counterexamples")
 
@@ -121,6 +121,14 @@ _BATCH = ("results", "workers", "certificates", "counterexamples")
     help="Whose bounds the search goes by: ours, or auto_LiRPA's. The checker is the same.",
 )
 @click.option(
+    "--executor",
+    type=click.Choice(EXECUTORS),
+    default=EXECUTORS[0],
+    show_default=True,
+    help="Who the --jobs workers are, for what is not proved in a moment: threads, processes, or "
+    "actors on a Ray cluster (that of RAY_ADDRESS; without one, on this machine).",
+)
+@click.option(
     "--untrusted",
     is_flag=True,
     help="Refuse a MODEL whose loading executes code, as all of PyTorch's do.",
@@ -157,6 +165,7 @@ def command(context: click.Context, /, **given: Any) -> int:
         given["count"],
         given["backend"],
         semantics=given["semantics"],
+        executor=given["executor"],
     )
     batch = given["instances"] is not None
     _reject(context, _SINGLE if batch else _BATCH, batch)
@@ -216,6 +225,8 @@ class Request:
         if is_decode_spec(self.region):
             from absint.cli import decoding
 
+            if options.executor != EXECUTORS[0]:
+                raise InputError("is not for specs with 'decode' yet", "--executor")
             return decoding.verify(self, options)
         if options.count:
             raise InputError("counts prompts: it is for specs with 'decode'", "--count")

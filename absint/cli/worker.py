@@ -37,7 +37,7 @@ class Settings:
 
 def serve(pipe: Connection, settings: Settings) -> None:
     """Answers each Instance with a RowResult until the pipe is closed."""
-    from absint.cli.pool import READY
+    from absint.executors.pool import READY
 
     _limit_address_space(settings.options.memory)
     import absint.frontends.onnx

@@ -6,7 +6,7 @@ a leaf that the checker turns down comes back through ``reopen`` as open work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -86,9 +86,7 @@ class CellSearch:
         contract = problem.semantics.contract
         self.analyse = analysis_by(options.backend, graph, self.query.query, arrays, contract)
         self.arity = Arity.of(cell, graph)
-        self.tree = Tree() if tree is None else tree.without_open_phases()
-        self.frontier = open_boxes(self.tree, self.lower, self.upper, self.arity)
-        self.stuck: list[int] = []
+        self.take_up(Tree() if tree is None else tree)
         scale = self._scale()
         self.slack = SLACK * scale
         self.rng = np.random.default_rng([options.seed, index])
@@ -106,6 +104,14 @@ class CellSearch:
         self.work, self.root = 0.0, -np.inf
         widest = max(node.size for node in graph.nodes)
         self.tile = max(1, TILE_ELEMENTS // widest**2) if arrays.on_cpu else MAX_BATCH
+
+    def take_up(self, tree: Tree, stuck: Collection[int] = ()) -> None:
+        """Goes on from a tree; its open leaves are worked on, but for those that are ``stuck``."""
+        self.tree = tree.without_open_phases()
+        self.frontier = open_boxes(self.tree, self.lower, self.upper, self.arity)
+        if stuck:
+            self.frontier = self.frontier.without(stuck)
+        self.stuck = sorted(stuck)
 
     def _scale(self) -> float:
         """The size of the query's rows at the box's centre and of their constants."""
@@ -162,9 +168,7 @@ class CellSearch:
         numbers = self.tree.leaves()
         for leaf in leaves:
             self.tree.reopen(numbers[leaf])
-        self.tree = self.tree.without_open_phases()
-        self.frontier = open_boxes(self.tree, self.lower, self.upper, self.arity)
-        self.stuck = []
+        self.take_up(self.tree)
         self.slack *= 10
 
     def _take(self) -> Frontier:

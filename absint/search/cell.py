@@ -24,6 +24,7 @@ from absint.search.options import BACKENDS, Deadline, SearchOptions, Status
 from absint.search.outlook import share
 from absint.search.phases.ground import Task
 from absint.search.phases.search import PhaseSearch
+from absint.search.pieces import Piece
 from absint.search.tree import Tree
 
 FloatArray = NDArray[np.float64]
@@ -50,7 +51,9 @@ class CellProof:
             graph, problem, index, arrays, runtime, options, None if phased else tree
         )
         self.index, self.options, self.attack = index, options, self.boxes.attack
+        self.arity = self.boxes.arity
         self.phases: PhaseSearch | None = None
+        self._settled: CellSearch | PhaseSearch | None = None
         if hinges(graph) and options.backend == BACKENDS[0]:
             box = (self.boxes.lower, self.boxes.upper)
             contract = problem.semantics.contract
@@ -58,12 +61,16 @@ class CellProof:
             own = tree if phased and tree is not None else Tree()
             self.phases = PhaseSearch(task, own, self.boxes.slack)
         wide = int((self.boxes.upper > self.boxes.lower).sum())
+        self.trouble = ""
+        """Why some of it was given up."""
         self._boxes_first = 0.0 if phased else BOXES_FIRST / max(1, wide)
 
     @property
     def best(self) -> CellSearch | PhaseSearch:
         """The search that is done, or has the better outlook."""
         boxes, phases = self.boxes, self.phases
+        if self._settled is not None:
+            return self._settled
         if phases is None or not boxes.open_leaves():
             return boxes
         if not phases.open_leaves():
@@ -81,6 +88,8 @@ class CellProof:
         return all(search.stuck for search in self._searches())
 
     def _searches(self) -> list[CellSearch | PhaseSearch]:
+        if self._settled is not None:
+            return [self._settled]
         return [self.boxes] if self.phases is None else [self.boxes, self.phases]
 
     def unfinished(self) -> bool:
@@ -88,6 +97,20 @@ class CellProof:
         if not self.open_leaves():
             return False
         return any(search.workable() for search in self._searches())
+
+    def settle(self) -> CellSearch | PhaseSearch:
+        """Leaves it at the better search for good."""
+        self._settled = self.best
+        return self._settled
+
+    def take_up(self, piece: Piece) -> CellSearch | PhaseSearch:
+        """The search of the piece's kind, which then is of that piece. Raises ValueError."""
+        search = self.phases if piece.phased else self.boxes
+        if search is None:
+            raise ValueError("no neuron of this network can be split")
+        search.take_up(Tree.from_stream(piece.stream, self.arity))
+        search.slack = piece.slack
+        return search
 
     def open_leaves(self) -> int:
         return self.best.open_leaves()
@@ -133,6 +156,8 @@ class CellProof:
     def _next(self) -> CellSearch | PhaseSearch:
         """The search that is furthest behind its share of the work."""
         boxes, phases = self.boxes, self.phases
+        if self._settled is not None:
+            return self._settled
         if phases is None or not phases.workable():
             return boxes
         if not boxes.workable():
@@ -147,7 +172,11 @@ class CellProof:
         self.best.reopen(leaves)
 
     def short_of_memory(self) -> bool:
-        return self.batches % 16 == 15 and _resident() > self.options.memory
+        return self.batches % 16 == 15 and self.over_memory()
+
+    def over_memory(self) -> bool:
+        """Whether this process holds more than it may."""
+        return _resident() > self.options.memory
 
     def _status(self, started: float) -> Status:
         return Status(

@@ -11,6 +11,8 @@ from absint.problem import Meaning
 GIB = 1 << 30
 BACKENDS = ("absint", "lirpa")
 """Whose bounds a search goes by: ours, or auto_LiRPA's."""
+EXECUTORS = ("thread", "process", "ray")
+"""Who works on what is open: threads of this process, processes of this machine, a Ray cluster."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class SearchOptions:
     whole process. With ``count``, a search about a network that decodes goes on after a
     counterexample, to tell for how many prompts the property is certified. ``backend``, one of
     BACKENDS, computes the bounds that a search about numbers goes by. ``semantics`` is what the
-    network means where the spec does not say; None: the default.
+    network means where the spec does not say; None: the default. ``executor``, one of EXECUTORS:
+    whose ``jobs`` workers do what a search about numbers cannot do in a moment.
     """
 
     timeout: float = 300.0
@@ -45,6 +48,7 @@ class SearchOptions:
     backend: str = BACKENDS[0]
     progress: Callable[[Status], None] | None = None
     semantics: Meaning | None = None
+    executor: str = EXECUTORS[0]
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from absint.proofs.stream import Arity
 from absint.search.attack import Counterexample, Runtime
 from absint.search.cell import CellProof
 from absint.search.confirm import RealArithmetic, real_arithmetic
+from absint.search.farm import Crew, farm_out
 from absint.search.options import Deadline, SearchOptions
 from absint.search.result import Effort, Result, Verdict
 from absint.search.tree import Tree
@@ -58,20 +59,22 @@ def prove(
     options: SearchOptions,
     resume: Certificate | None = None,
     attack_first: bool = True,
+    crew: Crew | None = None,
 ) -> Result:
     """Verifies one property within ``options.timeout`` seconds, its check included.
 
+    What is not soon proved here is given to the ``crew``, if there is one.
     ``resume``: a certificate of the same graph and problem whose open leaves are worked on. Points
     of open sets are tried on the way, also without ``attack_first`` over whole cells.
     Raises InputError for a device that is not there, or a certificate of something else.
     """
     keep_freed_memory()
-    started, arrays = time.monotonic(), _arrays(options)
+    started, arrays = time.monotonic(), arrays_of(options)
     cells = [
         CellProof(graph, problem, index, arrays, runtime, options, tree)
         for index, tree in enumerate(_trees(resume, graph, problem))
     ]
-    proof = _Proof(graph, problem, binding, options, cells, started)
+    proof = _Proof(graph, problem, binding, options, cells, crew, started)
     found = (proof.attack() if attack_first else None) or proof.branch()
     while found is None and not proof.open_leaves():
         certificate, report = proof.check()
@@ -91,6 +94,7 @@ class _Proof:
     binding: Binding
     options: SearchOptions
     cells: Sequence[CellProof]
+    crew: Crew | None
     started: float
     check_seconds: float = 0.0
     leaf_seconds: float | None = None
@@ -115,11 +119,22 @@ class _Proof:
                 left = self.left() - self._check_estimate(cell)
                 before = cell.batches
                 found = cell.run(Deadline.after(min(SLICE, left)))
+                if found is None and self.crew is not None and cell.unfinished():
+                    found = self._farm_out(cell, self.crew)
                 if found is not None:
                     return found
-                if cell.batches == before:  # out of time or memory
-                    return None
+                if cell.batches == before or (self.crew is not None and cell.unfinished()):
+                    return None  # out of time or memory
         return None
+
+    def _farm_out(self, cell: CellProof, crew: Crew) -> Counterexample | None:
+        done, boxes = cell.closed_leaves(), cell.checks()
+        each = boxes / max(1, done)
+
+        def left(closed: int) -> float:
+            return self.left() - self._check_estimate(cell, (closed - done) * each)
+
+        return farm_out(cell, crew, left)
 
     def open_leaves(self) -> int:
         return sum(cell.open_leaves() for cell in self.cells)
@@ -186,6 +201,7 @@ class _Proof:
             parts.insert(0, f"out of time ({limit})")
         if any(cell.stuck for cell in self.cells):
             parts.append("some boxes are too small to split")
+        parts += sorted({cell.trouble for cell in self.cells})
         parts.append(self._not_reproduced())
         return "; ".join(part for part in parts if part)
 
@@ -202,13 +218,14 @@ class _Proof:
             return "some points are too near to the catastrophe to tell"
         return ""
 
-    def _check_estimate(self, cell: CellProof) -> float:
-        """Seconds that the check of all closed leaves will take, from a measured sample."""
+    def _check_estimate(self, cell: CellProof, more: float = 0.0) -> float:
+        """Seconds that the check of all closed leaves, and of so many boxes more, will take, from a
+        measured sample."""
         if time.monotonic() - self.started < SLICE:
             return 0.0
         if self.leaf_seconds is None:
             self.leaf_seconds = self._measure(cell)
-        boxes = sum(cell.checks() for cell in self.cells) / self.options.jobs
+        boxes = (more + sum(cell.checks() for cell in self.cells)) / self.options.jobs
         if boxes * self.leaf_seconds >= self.left():  # a busy moment is no reason to end
             self.leaf_seconds = min(self.leaf_seconds, self._measure(cell))
         return boxes * self.leaf_seconds
@@ -233,7 +250,8 @@ class _Proof:
         return time.perf_counter() - started
 
 
-def _arrays(options: SearchOptions) -> Arrays:
+def arrays_of(options: SearchOptions) -> Arrays:
+    """What bounds are computed with. Raises InputError for a device that is not there."""
     if options.device == "cpu":
         return numpy_arrays()
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,7 +36,7 @@ class Tree:
 
     def halve(self, node: int, dimension: int) -> int:
         """Splits an open node at its middle; returns the number of the first part."""
-        return self._divide(node, Step(Rule.HALVE, (dimension,)))
+        return self.divide(node, Step(Rule.HALVE, (dimension,)))
 
     def split(
         self, node: int, dimension: int, cut: float, box: tuple[FloatArray, FloatArray]
@@ -45,17 +45,18 @@ class Tree:
         lower, upper = (float(end[dimension]) for end in box)
         if cut == middle(lower, upper):
             return self.halve(node, dimension)
-        return self._divide(node, Step(Rule.SPLIT, (dimension,), cut))
+        return self.divide(node, Step(Rule.SPLIT, (dimension,), cut))
 
     def phase(self, node: int, position: int, entry: int) -> int:
         """Splits an open node at a neuron's knot; returns the number of the first part."""
-        return self._divide(node, Step(Rule.PHASE, (position, entry)))
+        return self.divide(node, Step(Rule.PHASE, (position, entry)))
 
     def slopes(self, node: int, slopes: bytes) -> int:
         """Gives an open node slopes; returns the number of the node that then is open."""
-        return self._divide(node, Step(Rule.SLOPES, slopes=slopes))
+        return self.divide(node, Step(Rule.SLOPES, slopes=slopes))
 
-    def _divide(self, node: int, step: Step) -> int:
+    def divide(self, node: int, step: Step) -> int:
+        """Divides an open node; returns the number of the first part."""
         first = len(self.rules)
         self.rules[node] = step
         self.child[node] = first
@@ -191,6 +192,10 @@ class Frontier:
         chosen = np.zeros(len(self), dtype=bool)
         chosen[::stride] = True
         return self._select(chosen)
+
+    def without(self, nodes: Collection[int]) -> Frontier:
+        """All but the leaves of these numbers."""
+        return self._select(~np.isin(self.nodes, list(nodes)))
 
     def _select(self, mask: NDArray[np.bool_]) -> Frontier:
         return Frontier(self.nodes[mask], self.lower[mask], self.upper[mask], self.score[mask])

@@ -17,6 +17,7 @@ from absint.proofs.check import CheckReport, check
 from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.stream import Arity
 from absint.search.attack import Runtime
+from absint.search.farm import Crew
 from absint.search.options import SearchOptions
 from absint.search.prove import Binding, prove
 from absint.search.result import Effort, Result, Verdict
@@ -30,6 +31,7 @@ def prove_from(
     binding: Binding,
     runtime: Runtime,
     options: SearchOptions,
+    crew: Crew | None = None,
 ) -> Result:
     """``prove``, from a certificate that may be of another network, spec or meaning.
 
@@ -56,7 +58,7 @@ def prove_from(
     opened = replace(claim, proofs=tuple(tree.stream() for tree in trees))
     left = replace(options, timeout=max(0.0, options.timeout - seconds))
     mostly = 2 * len(report.rejected) < report.leaves  # then a counterexample is not likely
-    result = prove(graph, problem, binding, runtime, left, opened, attack_first=not mostly)
+    result = prove(graph, problem, binding, runtime, left, opened, not mostly, crew)
     effort = replace(result.effort, check_seconds=result.effort.check_seconds + seconds)
     return replace(result, effort=effort)
 

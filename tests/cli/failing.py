@@ -8,7 +8,7 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
-from absint.cli.pool import READY
+from absint.executors.pool import READY
 
 
 def serve(pipe: Connection, settings: Any) -> None:

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from cli import failing
 
-from absint.cli.pool import Failure, Pool, Task
+from absint.executors.pool import Failure, Pool, Task
 
 MEMORY = 300 << 20
 

@@ -44,6 +44,7 @@ RULES = {
     "absint.decode": Rule(ANY, ANY),
     "absint.domains": rule(CORE, "numpy array_api_compat", "torch"),
     "absint.domains.lirpa": rule(CORE | {"absint.domains"}, "numpy torch auto_LiRPA"),
+    "absint.executors": Rule(ANY, ANY),
     "absint.domains.smt": rule(CORE | {"absint.domains"}, "numpy z3"),
     "absint.frontends": rule(
         LOWERING | {"absint.frontends.onnx", "absint.frontends.torch"},

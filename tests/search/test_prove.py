@@ -228,7 +228,7 @@ class TestLimits:
         from absint.domains.arrays import torch_arrays
         from absint.search import prove as module
 
-        monkeypatch.setattr(module, "_arrays", lambda options: torch_arrays())
+        monkeypatch.setattr(module, "arrays_of", lambda options: torch_arrays())
         graph, asked = hard()
         assert holds(solve(graph, asked, timeout=300), graph, asked)
 

@@ -7,7 +7,7 @@ sets are worked on for one conjunction at a time, and closed when sums refute al
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -37,13 +37,18 @@ class PhaseSearch:
     """
 
     def __init__(self, task: Task, tree: Tree, slack: float) -> None:
-        self.task, self.tree, self.slack = task, tree, slack
-        self.heap: list[tuple[float, int, OpenSet]] = []
-        self.waiting = [place.node for place in tree.open_phases()]
-        """Open nodes of the tree of which nothing is known yet."""
-        self.stuck = list[int]()
+        self.task, self.slack = task, slack
         self.batches, self.work, self.root = 0, 0.0, -np.inf
         self._ground: Ground | None = None
+        self.take_up(tree)
+
+    def take_up(self, tree: Tree, stuck: Collection[int] = ()) -> None:
+        """Goes on from a tree; its open leaves are worked on, but for those that are ``stuck``."""
+        self.tree = tree
+        self.heap: list[tuple[float, int, OpenSet]] = []
+        self.stuck = sorted(stuck)
+        self.waiting = [place.node for place in tree.open_phases() if place.node not in stuck]
+        """Open nodes of the tree of which nothing is known yet."""
         self._closed = sum(rule.rule is Rule.MIX for rule in tree.rules)
 
     @property

@@ -85,62 +85,76 @@ class Pool:
     def __init__(self, count: int, serve: Serve, settings: Any, memory: int) -> None:
         self.count, self.serve, self.settings, self.memory = count, serve, settings, memory
         self.workers: list[_Worker] = []
+        self._tasks: list[Task] = []
+        self._waiting = deque[int]()
 
     def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.drop()
+
+    def drop(self) -> None:
+        """Ends all workers, and with them their tasks; those that wait are forgotten."""
         for worker in self.workers:
             worker.end()
         self.workers = []
+        self._waiting.clear()
 
     def running(self) -> list[tuple[int, float]]:
         """The tasks that are being worked on, each with the seconds since it began."""
         return [(w.task, w.seconds()) for w in self.workers if w.task is not None]
 
+    def submit(self, task: Task) -> int:
+        """Has a task run when a worker is free; returns its number, counted from 0."""
+        self._tasks.append(task)
+        self._waiting.append(len(self._tasks) - 1)
+        return len(self._tasks) - 1
+
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Any] | None]:
-        """(task's index, its answer or a Failure) as they come; None every now and then."""
-        waiting, left = deque(range(len(tasks))), len(tasks)
-        self.workers = [self._start() for _ in range(min(self.count, len(tasks)))]
-        while left:
-            for worker in self.workers:
-                if worker.ready and worker.task is None and waiting:
-                    index = waiting.popleft()
-                    worker.give(index, tasks[index])
+        """(task's place, its answer or a Failure) as they come; None every now and then."""
+        places = {self.submit(task): place for place, task in enumerate(tasks)}
+        while places:
+            self._hand_out()
             yield None
-            for index, answer in self._answers(waiting):
-                left -= 1
-                yield index, answer
+            for number, answer in self.answers():
+                yield places.pop(number), answer
 
-    def _start(self) -> _Worker:
-        return _Worker(self.serve, self.settings)
-
-    def _answers(self, waiting: deque[int]) -> Iterator[tuple[int, Any]]:
-        """What is there after at most POLL seconds. Failed workers are replaced while needed."""
+    def answers(self) -> list[tuple[int, Any]]:
+        """(task's number, its answer or a Failure) of what is there after at most POLL seconds."""
+        self._hand_out()
         handles = [w.pipe for w in self.workers] + [w.process.sentinel for w in self.workers]
         wait(handles, POLL)
+        found: list[tuple[int, Any]] = []
         for worker in list(self.workers):
             message, reason = self._look(worker)
             if reason:
-                yield from self._failed(worker, reason, waiting)
+                found += self._failed(worker, reason)
             elif message == READY and not worker.ready:
                 worker.ready = True
             elif message is not None and worker.task is not None:
-                index, worker.task = worker.task, None
-                yield index, message
+                found.append((worker.task, message))
+                worker.task = None
+        return found
 
-    def _failed(
-        self, worker: _Worker, reason: str, waiting: deque[int]
-    ) -> Iterator[tuple[int, Failure]]:
-        """Ends a worker and starts another one; its task is lost."""
+    def _hand_out(self) -> None:
+        """Gives waiting tasks to idle workers, of which as many as are needed are started."""
+        idle = [w for w in self.workers if w.task is None]
+        missing = min(self.count - len(self.workers), len(self._waiting) - len(idle))
+        self.workers += [_Worker(self.serve, self.settings) for _ in range(missing)]
+        for worker in idle:
+            if worker.ready and self._waiting:
+                number = self._waiting.popleft()
+                worker.give(number, self._tasks[number])
+
+    def _failed(self, worker: _Worker, reason: str) -> list[tuple[int, Failure]]:
+        """Ends a worker; its task is lost."""
         worker.end()
         self.workers.remove(worker)
-        if not worker.ready and waiting:  # or a worker that never starts would be tried for ever
-            worker.task, reason = waiting.popleft(), f"no worker could be started: {reason}"
-        if waiting:
-            self.workers.append(self._start())
-        if worker.task is not None:
-            yield worker.task, Failure(reason, worker.seconds())
+        if not worker.ready and self._waiting:  # or what never starts would be tried for ever
+            worker.task = self._waiting.popleft()
+            reason = f"no worker could be started: {reason}"
+        return [] if worker.task is None else [(worker.task, Failure(reason, worker.seconds()))]
 
     def _look(self, worker: _Worker) -> tuple[Any, str]:
         """A message that has arrived, and why the worker has failed, if it has."""
