@@ -171,6 +171,11 @@ class CellProof:
         """Takes back leaves (by their place in the proof stream) that the checker turned down."""
         self.best.reopen(leaves)
 
+    def merge(self) -> None:
+        """Makes a proof by phases that is done smaller."""
+        if self.phases is not None and self.best is self.phases:
+            self.phases.merge()
+
     def short_of_memory(self) -> bool:
         return self.batches % 16 == 15 and self.over_memory()
 

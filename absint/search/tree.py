@@ -88,6 +88,28 @@ class Tree:
                     phases = (*place.phases, (position, entry, above))
                     stack.append(OpenPlace(first + above, phases, place.slopes))
 
+    def divided_once(self) -> Iterator[tuple[OpenPlace, Step]]:
+        """The nodes of a proof by phases of which both parts are MIX leaves, with the first."""
+        stack = [OpenPlace(0, (), None)]
+        while stack:
+            place = stack.pop()
+            step, first = self.rules[place.node], self.child[place.node]
+            if step.rule is Rule.SLOPES:
+                stack.append(OpenPlace(first, place.phases, step.slopes))
+            elif step.rule is Rule.PHASE:
+                if all(part.rule is Rule.MIX for part in self.rules[first : first + 2]):
+                    yield place, self.rules[first]
+                    continue
+                position, entry = step.choices
+                for above in (True, False):
+                    phases = (*place.phases, (position, entry, above))
+                    stack.append(OpenPlace(first + above, phases, place.slopes))
+
+    def merge(self, node: int, rule: Rule, choices: Sequence[int]) -> None:
+        """Closes a node; what was below it is no part of the tree any more."""
+        self.reopen(node)
+        self.close(node, rule, choices)
+
     def preorder(self) -> Iterator[int]:
         stack = [0]
         while stack:

@@ -241,6 +241,15 @@ def test_a_proof_goes_on_from_its_stream() -> None:
     assert accepted(graph, asked, rest.tree)
 
 
+def test_a_proof_that_is_done_gets_smaller_and_stays_one() -> None:
+    graph, asked = hard(1, 0.8, inputs=12)
+    search = work(phase_search(graph, asked))
+    before = len(search.tree.leaves())
+    search.merge()
+    assert len(search.tree.leaves()) == search.closed_leaves() < before
+    assert accepted(graph, asked, search.tree)
+
+
 def test_slopes_are_chosen_again_further_down(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, asked = hard(1, 0.8, inputs=12)
     monkeypatch.setattr(module, "STEER_EVERY", 3)

@@ -17,6 +17,7 @@ from absint.proofs.stream import Rule
 from absint.search.attack import Counterexample
 from absint.search.outlook import outlook
 from absint.search.phases.ground import Found, Ground, Task
+from absint.search.phases.merge import merge, operands
 from absint.search.phases.sets import OpenSet
 from absint.search.tree import Tree
 
@@ -216,8 +217,10 @@ class PhaseSearch:
             heapq.heappush(self.heap, (item.score, item.number, item))
 
     def _close(self, item: OpenSet) -> None:
-        operands = []
-        for members, found in zip(self.ground.query.members, item.sums, strict=True):
-            operands += [*found.weights[members].tolist(), *found.multipliers]
-        self.tree.close(item.number, Rule.MIX, operands)
+        self.tree.close(item.number, Rule.MIX, operands(self.ground, item))
         self._closed += 1
+
+    def merge(self) -> None:
+        """Makes a proof that is done smaller (``absint.search.phases.merge``)."""
+        if not self.open_leaves() and self.tree.by_phases():
+            self._closed -= merge(self.tree, self.ground, self.slack)
