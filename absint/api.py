@@ -151,6 +151,8 @@ def verify_each(
         _require_same(resume, task)
     binding = Binding(task.model.digest, task.spec.digest)
     for problem in task.spec.properties:
+        if options.stop():
+            return
         graph = task.model.graph
         with crew_for(task, problem, options) as crew:
             if warm is not None and warm.problem.name == problem.name:

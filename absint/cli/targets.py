@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 
 from absint.cli.exits import worst_exit_code
 from absint.cli.progress import ProgressLine
+from absint.cli.signals import Stop
 from absint.problem import InputError
 from absint.report import artifacts, files
 
@@ -73,8 +75,10 @@ class Targets:
         results: Iterable[Any],
         report: Report,
         line: ProgressLine,
+        stop: Stop | None = None,
     ) -> int:
-        """Writes and reports the results of ``task`` as they come; returns the exit code.
+        """Writes and reports the results of ``task`` as they come; returns the exit code, that of
+        ``stop`` where a signal was noted.
 
         ``files``: the model and the spec, as the certificates' statements name them.
         """
@@ -92,6 +96,9 @@ class Targets:
             done.append(result)
             report.add(result, self.certificates[result.name])
         code = worst_exit_code(done)
+        if stop is not None and stop.exit_code is not None:
+            print("absint: interrupted", file=sys.stderr)
+            code = stop.exit_code
         report.finish(code)
         return code
 

@@ -22,6 +22,7 @@ from absint.cli.options import (
     size,
 )
 from absint.cli.progress import ProgressLine
+from absint.cli.signals import noted
 from absint.cli.targets import Counterexamples, Targets
 from absint.problem import InputError
 from absint.problem.decode import DecodeProblem
@@ -235,9 +236,11 @@ class Request:
         earlier = None if self.resume is None else _read_certificate(self.resume, task)
         warm = None if self.warm is None else _read_warm(self.warm, task)
         report, line = reporter(self.style, task, options), ProgressLine(self.region.name)
-        watched = dataclasses.replace(options, progress=line.search)
-        results = verify_each(task, watched, earlier, warm)
-        return targets.deliver(task, (self.model, self.region), results, report, line)
+        with noted() as stop:
+            watched = dataclasses.replace(options, progress=line.search, stop=stop)
+            results = verify_each(task, watched, earlier, warm)
+            files = (self.model, self.region)
+            return targets.deliver(task, files, results, report, line, stop)
 
     def _targets(self, task: Task) -> Targets:
         """Raises InputError."""

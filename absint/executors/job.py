@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from absint.api import Task
 from absint.problem import InputError, Problem
-from absint.search.options import SearchOptions
+from absint.search.options import SearchOptions, never
 from absint.search.piecework import PieceWorker
 from absint.search.prove import arrays_of
 
@@ -22,7 +22,7 @@ class Job:
 
     def packed(self) -> bytes:
         """Raises InputError where the model cannot be sent to another process."""
-        quiet = replace(self.options, progress=None)
+        quiet = replace(self.options, progress=None, stop=never)
         fresh = Task(self.task.model, self.task.spec)
         try:
             return pickle.dumps(replace(self, task=fresh, options=quiet))

@@ -145,13 +145,17 @@ class CellProof:
         """Works until nothing is open, a counterexample is found, or time or memory is used up."""
         started = time.monotonic()
         with ThreadPoolExecutor(self.options.jobs) as pool:
-            while self.unfinished() and deadline.left() > 0 and not self.short_of_memory():
+            while self._goes_on(deadline):
                 found = self._next().step(pool)
                 if self.options.progress is not None:
                     self.options.progress(self._status(started))
                 if found is not None:
                     return found
         return None
+
+    def _goes_on(self, deadline: Deadline) -> bool:
+        in_time = deadline.left() > 0 and not self.options.stop()
+        return self.unfinished() and in_time and not self.short_of_memory()
 
     def _next(self) -> CellSearch | PhaseSearch:
         """The search that is furthest behind its share of the work."""

@@ -27,6 +27,11 @@ class Status:
     seconds: float
 
 
+def never() -> bool:
+    """Nobody has asked for an end."""
+    return False
+
+
 @dataclass(frozen=True)
 class SearchOptions:
     """Limits and choices of one search; the defaults need no thought.
@@ -36,7 +41,8 @@ class SearchOptions:
     counterexample, to tell for how many prompts the property is certified. ``backend``, one of
     BACKENDS, computes the bounds that a search about numbers goes by. ``semantics`` is what the
     network means where the spec does not say; None: the default. ``executor``, one of EXECUTORS:
-    whose ``jobs`` workers do what a search about numbers cannot do in a moment.
+    whose ``jobs`` workers do what a search about numbers cannot do in a moment. Once ``stop()``
+    holds, such a search ends as if its time were up.
     """
 
     timeout: float = 300.0
@@ -49,6 +55,7 @@ class SearchOptions:
     progress: Callable[[Status], None] | None = None
     semantics: Meaning | None = None
     executor: str = EXECUTORS[0]
+    stop: Callable[[], bool] = never
 
 
 @dataclass(frozen=True)

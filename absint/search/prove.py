@@ -79,11 +79,17 @@ def prove(
     while found is None and not proof.open_leaves():
         proof.merge()
         certificate, report = proof.check()
+        if report is None:
+            break
         if report.accepted or not report.rejected:
             return proof.checked(certificate, report)
         proof.reopen(report)
         found = proof.branch()
     return proof.unknown() if found is None else proof.refuted(found)
+
+
+class _StoppedError(Exception):
+    """Somebody asked for an end during the check."""
 
 
 @dataclass
@@ -101,6 +107,8 @@ class _Proof:
     leaf_seconds: float | None = None
 
     def left(self) -> float:
+        if self.options.stop():
+            return 0.0
         return self.started + self.options.timeout - time.monotonic()
 
     def attack(self) -> Counterexample | None:
@@ -146,11 +154,20 @@ class _Proof:
             if self.left() > (time.monotonic() - self.started) / 2:
                 cell.merge()
 
-    def check(self) -> tuple[Certificate, CheckReport]:
+    def check(self) -> tuple[Certificate, CheckReport | None]:
+        """The whole proof and what the checker says; None where it was asked to stop."""
         started, certificate = time.monotonic(), self._certificate()
-        report = check(certificate, self.graph, self.problem, jobs=self.options.jobs)
-        self.check_seconds += time.monotonic() - started
-        return certificate, report
+        try:
+            jobs = self.options.jobs
+            return certificate, check(certificate, self.graph, self.problem, self._watch, jobs)
+        except _StoppedError:
+            return certificate, None
+        finally:
+            self.check_seconds += time.monotonic() - started
+
+    def _watch(self, leaves: int) -> None:
+        if self.options.stop():
+            raise _StoppedError
 
     def _certificate(self) -> Certificate:
         return Certificate(
@@ -201,7 +218,9 @@ class _Proof:
         lowest = min(cell.lowest() for cell in self.cells)
         bound = f"the loosest bound misses by {-lowest:.3g}" if -math.inf < lowest < 0 else ""
         parts = [bound]
-        if any(cell.short_of_memory() for cell in self.cells):
+        if self.options.stop():
+            parts.insert(0, "interrupted")
+        elif any(cell.short_of_memory() for cell in self.cells):
             parts.insert(0, "out of memory")
         elif any(cell.unfinished() for cell in self.cells):
             limit = f"{self.options.timeout:.4g} s, the check's share included"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -50,9 +51,47 @@ def test_a_signal_ends_verify_in_one_line(number: int, code: int, tmp_path: Path
     assert process.stdout.readline().startswith("hard.onnx: 12 inputs")
     time.sleep(0.5)
     process.send_signal(number)
-    _, err = process.communicate(timeout=PATIENCE)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (code, "absint: interrupted\n")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["hard.onnx", "hard.yaml"]
+    assert "unknown" in out
+    assert "interrupted" in out
+    assert "--resume hard.cert" in out
+    checked = start(tmp_path, "check", "hard.cert", "--model", model, "--region", spec)
+    assert checked.wait(PATIENCE) == 3  # incomplete
+    more = ("--resume", "hard.cert", "--timeout", "1", "--certificate", "more.cert")
+    again = start(tmp_path, "verify", model, "--region", spec, *more)
+    assert again.wait(PATIENCE) == 3
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_second_signal_ends_verify_at_once(style: str, tmp_path: Path) -> None:
+    """A moment after the first; or the first was enough already."""
+    model, spec = hard(tmp_path)
+    process = start(tmp_path, "verify", model, "--region", spec, "--format", style)
+    wait_until(lambda: working(psutil.Process(process.pid), 2.0))
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode in (130, 143)
+    assert err == "absint: interrupted\n"
+    if style == "json":
+        assert json.loads(out)["exit_code"] == process.returncode
+
+
+@pytest.mark.parametrize("executor", ["thread", "process"])
+def test_json_says_that_it_was_interrupted(executor: str, tmp_path: Path) -> None:
+    model, spec = hard(tmp_path)
+    options = ("--format", "json", "--executor", executor, "--jobs", "2")
+    process = start(tmp_path, "verify", model, "--region", spec, *options)
+    wait_until(lambda: working(psutil.Process(process.pid), 2.5))
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=PATIENCE)
+    facts = json.loads(out)
+    assert (process.returncode, facts["exit_code"]) == (130, 130)
+    assert facts["properties"][0]["verdict"] == "unknown"
+    assert facts["properties"][0]["reason"].startswith("interrupted")
+    wait_until(lambda: not any(child.is_running() for child in children))
 
 
 def test_a_reader_that_leaves_is_no_verdict(tmp_path: Path) -> None:
