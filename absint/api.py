@@ -124,7 +124,9 @@ def verify(
     if is_decode_spec(region):
         from absint.decode import task
 
-        return list(task.verify_each(task.load(model, region), options))
+        return list(
+            task.verify_each(task.load(model, region, semantics=options.semantics), options)
+        )
     return list(verify_each(load(model, region, semantics=options.semantics), options))
 
 
@@ -194,7 +196,8 @@ def check(
     if isinstance(claim.problem, DecodeProblem):
         from absint.decode import task as decoding
 
-        return decoding.check(claim, decoding.load(model, region, trusted=False), progress, jobs)
+        network = decoding.load(model, region, trusted=False, semantics=semantics)
+        return decoding.check(claim, network, progress, jobs)
     task = load(model, region, trusted=False, semantics=semantics)
     if claim.model != task.model.digest:
         raise CertificateError("the certificate is for another model file")

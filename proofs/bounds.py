@@ -68,7 +68,7 @@ class Bounds:
         if function is not None:
             self._refine(node.inputs[0], function)
         xs = [self.values[i] for i in node.inputs]
-        value = forward.interval(node, xs)
+        value = forward.interval(node, xs, self.contract)
         self._back.steps[position] = step = _step(node, xs, value)
         if isinstance(step, Normalized) and step.one_group:
             self._back.steps[position] = step = self._measured(step)

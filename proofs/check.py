@@ -98,7 +98,7 @@ def check(
     for node in graph.nodes:
         if node.op not in KNOWN_OPS:
             raise CertificateError(f"the checker has no rule for {node.op!r}")
-    _require_contract(graph, problem)
+    require_contract(graph, problem.semantics.contract)
     if sum(node.size for node in graph.nodes) > MAX_TERMS:
         raise CertificateError("the network is too large for the checker's error bounds")
     keep_freed_memory()
@@ -110,9 +110,8 @@ def check(
     return report
 
 
-def _require_contract(graph: Graph, problem: Problem) -> None:
-    """Raises CertificateError where the problem's contract says nothing about some of the graph."""
-    contract = problem.semantics.contract
+def require_contract(graph: Graph, contract: Contract | None) -> None:
+    """Raises CertificateError where the contract, if any, says nothing about some of the graph."""
     if contract is not None and (gaps := uncovered(graph, contract)):
         raise CertificateError(f"semantics float32 does not cover {gaps[0]}")
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from absint.ir import Graph, Node
 from absint.ir.blocks import slots_of
+from absint.problem.contract import Contract
 from absint.proofs.arithmetic import (
     TINY,
     FloatArray,
@@ -25,7 +26,7 @@ from absint.proofs.arithmetic import (
 from absint.proofs.bounds import Bounds
 from absint.proofs.conditional import Prefixes
 from absint.proofs.reads import contributions, first_attention, most_read
-from absint.proofs.transformers import coupled, forward
+from absint.proofs.transformers import coupled, forward, rounding
 from absint.proofs.transformers.affine import Interval
 from absint.proofs.transformers.attend import Attention, Entries
 
@@ -33,10 +34,13 @@ BoolArray = NDArray[np.bool_]
 
 
 class Tables:
-    """Bounds of the nodes that depend on one slot alone, for each token: (tokens, *shape)."""
+    """Bounds of the nodes that depend on one slot alone, for each token: (tokens, *shape).
 
-    def __init__(self, graph: Graph, tokens: int) -> None:
-        self.graph, self.tokens = graph, tokens
+    Of their real values, or under a ``contract`` of all values that it allows to be computed.
+    """
+
+    def __init__(self, graph: Graph, tokens: int, contract: Contract | None = None) -> None:
+        self.graph, self.tokens, self.contract = graph, tokens, contract
         self.slots = slots_of(graph)
         self.prefixes = Prefixes(graph, self.slots)
         self.deep = any(self._several(node) for node in graph.nodes)
@@ -78,7 +82,10 @@ class Tables:
         if node.op == "input":
             ids = np.arange(self.tokens, dtype=np.float64)
             return ids, ids
-        return without_subnormals(*forward.interval(node, [self.of(i) for i in node.inputs]))
+        xs = [self.of(i) for i in node.inputs]
+        if self.contract is not None:
+            return rounding.computed(node, xs, self.contract)
+        return without_subnormals(*forward.interval(node, xs))
 
 
 class TokenSets:
@@ -125,7 +132,7 @@ class TokenSets:
             return self._hull(self.tables.of(position), slot)
         if node.op == "attend":
             self._attentions[position] = self._attend(node, values)
-            known = self._known(node, values)[:, None]
+            known = (self._known(node, values) & self._attentions[position].covered)[:, None]
             lower, upper = self._attentions[position].hull()
             return np.where(known, lower, np.nan), np.where(known, upper, np.nan)
         return None
@@ -174,7 +181,8 @@ class TokenSets:
         if loose:
             entries.append(self._loose(loose, groups, values))
         q = self._operand(query, values)
-        return Attention(q, entries, node.integer("heads"), groups, node.number("scale"))
+        attrs = node.integer("heads"), groups, node.number("scale")
+        return Attention(q, entries, *attrs, self.tables.contract)
 
     def _operand(self, position: int, values: Mapping[int, Interval]) -> Interval:
         slot = self.tables.slot(position)
@@ -221,7 +229,8 @@ class TokenSets:
 
     def _ends(self, pair: tuple[int, int], sets: BoolArray) -> FloatArray:
         """For ``prefixes``: the lower and the upper ends of a key, then those of a value."""
-        bounds = Bounds(self.tables.graph, TokenSets(self.tables, sets, *pair))
+        region = TokenSets(self.tables, sets, *pair)
+        bounds = Bounds(self.tables.graph, region, self.tables.contract)
         return np.concatenate([end for p in pair for end in bounds.enclosure(p)], axis=1)
 
     def _loose(

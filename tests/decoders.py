@@ -32,7 +32,8 @@ class Decoder:
     rope: bool = False
     causal: bool = True
     scaled: str = "scores"
-    """Where the scores' factor stands: ``scores``, ``query``, ``both`` or ``heads`` (one each)."""
+    """Where the scores' factor stands: ``scores``, ``query``, ``both``, ``heads`` (one each;
+    ``far`` from one); ``twice``: two at the scores."""
     seed: int = 0
 
     def graph(self, slots: int) -> Graph:
@@ -116,8 +117,11 @@ class _Network:
         scores = self.builder.add("matmul", [q, turned])
         if model.scaled in ("scores", "both"):
             scores = self.scaled(scores, 1 / np.sqrt(width))
-        if model.scaled == "heads":
-            factors = Constant(0.3 + np.arange(model.heads).reshape(-1, 1, 1))
+        if model.scaled == "twice":
+            scores = self.scaled(self.scaled(scores, 0.7), 0.6)
+        if model.scaled in ("heads", "far"):
+            unit = 1.0 if model.scaled == "heads" else 1e-8
+            factors = Constant(unit * (0.3 + np.arange(model.heads).reshape(-1, 1, 1)))
             scores = self.builder.add("scale", [scores], consts={"weight": factors})
         mask = np.tril(np.ones((slots, slots), dtype=np.int64)) if model.causal else None
         consts = {}

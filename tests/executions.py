@@ -82,6 +82,10 @@ class Execution:
             total = self.rounded(a * b + total)
         return total if bias is None or first else self.add(total, bias)
 
+    def exp(self, x: Array) -> Array:
+        wrong = 1 + 4 * FLOAT32.unit * self.rng.uniform(-1, 1, x.shape)
+        return self.rounded(np.exp(x) * wrong) if self.extreme else self.rounded(np.exp(x))
+
     def constant(self, const: Constant) -> Array:
         """As a runtime may have it: rounded where it is no float32, or anywhere in its radius."""
         value: Array = const.value.astype(np.float64)
@@ -149,14 +153,71 @@ def _matmul(run: Execution, node: Node, xs: list[Array]) -> Array:
     return run.dot(products, None)
 
 
+def _attend(run: Execution, node: Node, xs: list[Array]) -> Array:
+    """The scale before the products, in both factors, or after; shares first, or a quotient last;
+    all keys at once, or in up to three blocks with the largest score so far."""
+    heads, groups, scale = node.integer("heads"), node.integer("kv_heads"), node.number("scale")
+    count, scale = len(xs) // 2, float(np.float32(scale))
+    q = xs[0].reshape((len(xs[0]), heads, -1))
+    shape = (len(q), groups, -1)
+    keys, values = (
+        [np.repeat(x.reshape(shape), heads // groups, axis=1) for x in part]
+        for part in (xs[1 : count + 1], xs[count + 1 :])
+    )
+    way = run.rng.integers(3)
+    root = float(np.float32(math.sqrt(abs(scale))))
+    if way == 1:
+        q = run.times(q, np.asarray(scale))
+    if way == 2:
+        q = run.times(q, np.asarray(math.copysign(root, scale)))
+        keys = [run.times(k, np.asarray(root)) for k in keys]
+    dots = [run.dot([(q[..., i], k[..., i]) for i in range(q.shape[-1])], None) for k in keys]
+    scores = [s if way else run.times(s, np.asarray(scale)) for s in dots]
+    if run.rng.random() < 0.5:
+        y = _in_blocks(run, scores, values)
+    else:
+        shares = _shares(run, np.stack(scores, axis=-1))
+        columns = [[v[..., d] for v in values] for d in range(values[0].shape[-1])]
+        sums = [run.dot([(shares[..., i], v) for i, v in enumerate(own)], None) for own in columns]
+        y = np.stack(sums, axis=-1)
+    return y.reshape((len(y), *node.shape))
+
+
+def _in_blocks(run: Execution, scores: list[Array], values: list[Array]) -> Array:
+    blocks = [b for b in np.array_split(run.rng.permutation(len(scores)), 3) if len(b)]
+    peak = total = mean = None
+    for block in blocks:
+        own = np.stack([scores[i] for i in block], axis=-1)
+        top = own.max(axis=-1) if peak is None else np.maximum(own.max(axis=-1), peak)
+        e = run.exp(run.add(own, -top[..., None]))
+        parts = [e[..., i] for i in range(len(block))]
+        columns = range(values[0].shape[-1])
+        sums = [
+            run.dot([(e[..., i], values[j][..., d]) for i, j in enumerate(block)], None)
+            for d in columns
+        ]
+        more, count = np.stack(sums, axis=-1), run.sum(parts)
+        if peak is not None:
+            fade = run.exp(run.add(peak, -top))
+            more = run.add(more, run.times(mean, fade[..., None]))
+            count = run.add(count, run.times(total, fade))
+        peak, mean, total = top, more, count
+    assert mean is not None
+    assert total is not None
+    if run.rng.random() < 0.5:
+        return run.rounded(mean / total[..., None])
+    return run.times(mean, run.rounded(1 / total)[..., None])
+
+
 def _softmax(run: Execution, node: Node, xs: list[Array]) -> Array:
     x, takes = xs[0], np.ones(node.shape, dtype=bool)
     if "mask" in node.consts:
         takes = node.consts["mask"].value == 1
-    x = np.where(takes, x, -math.inf)
-    lowered = run.rounded(x - x.max(axis=-1, keepdims=True))
-    wrong = 1 + 4 * FLOAT32.unit * run.rng.uniform(-1, 1, x.shape)
-    e = run.rounded(np.exp(lowered) * wrong) if run.extreme else run.rounded(np.exp(lowered))
+    return _shares(run, np.where(takes, x, -math.inf))
+
+
+def _shares(run: Execution, x: Array) -> Array:
+    e = run.exp(run.rounded(x - x.max(axis=-1, keepdims=True)))
     total = run.sum([e[..., i] for i in range(x.shape[-1])])[..., None]
     if run.rng.random() < 0.5:
         return run.rounded(e / total)
@@ -200,6 +261,7 @@ _JOINT: dict[str, Callable[[Execution, Node, list[Array]], Array]] = {
     "mul": _mul,
     "matmul": _matmul,
     "softmax": _softmax,
+    "attend": _attend,
     "normalize": _normalize,
     "embedding": _plain,
     "argmax": _plain,

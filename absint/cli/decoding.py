@@ -28,7 +28,7 @@ def verify(request: Request, options: SearchOptions) -> int:
         raise InputError("is not for networks that decode", "--warm-start")
     if options.backend != BACKENDS[0]:
         raise InputError("has no bounds for networks that decode", f"--backend {options.backend}")
-    task = load(request.model, request.region, trusted=request.trusted)
+    task = load(request.model, request.region, trusted=request.trusted, semantics=options.semantics)
     names = [problem.name for problem in task.spec.problems]
     certificate, found = request.certificate, request.counterexample
     targets = Targets.of(names, request.region, certificate, found, counterexample)
@@ -53,7 +53,7 @@ def _reporter(
 def replay(path: Path, model: Path, region: Path, changed: bool, style: str) -> int:
     """Replays a saved counterexample; returns the exit code. Raises InputError."""
     saved = counterexample.load(path)
-    outcome = counterexample.replay(load(model, region), saved, changed)
+    outcome = counterexample.replay(load(model, region, proving=False), saved, changed)
     code = 3 if outcome.found.catastrophic_default else 0
     code = 1 if outcome.found.catastrophic else code
     counterexample.show(style, outcome, code)
@@ -72,7 +72,7 @@ def inspect(model: Path, region: Path, view: View, trusted: bool) -> int:
         raise InputError(
             "has no 'decode': only the graphs of a network that decodes need a spec", str(region)
         )
-    task = load(model, region, trusted=trusted)
+    task = load(model, region, trusted=trusted, proving=False)
     views = _each(task, view)
     for each in views.values():
         each.require_writable()

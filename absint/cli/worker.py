@@ -106,7 +106,7 @@ def _decode(instance: Instance, settings: Settings, started: float) -> RowResult
     """The row of a spec for a network that decodes."""
     from absint.decode.task import load, verify_each
 
-    task = load(instance.model, instance.region)
+    task = load(instance.model, instance.region, semantics=settings.options.semantics)
     names = [problem.name for problem in task.spec.problems]
     results: list[DecodeResult] = []
     for problem in task.spec.problems:

@@ -27,7 +27,7 @@ from absint.search.options import Deadline
 BOX = 4096
 """Texts that are run together: one rule of the proof."""
 CLOSE = 1e-3
-"""Below this margin a text is run rigorously at once: rounding, also to float32, may decide it."""
+"""A margin that rounding, also to float32, may decide."""
 
 
 @dataclass
@@ -44,6 +44,8 @@ class Enumeration:
     deadline: Deadline
     jobs: int = 1
     whole: Shared | None = None
+    close: float = CLOSE
+    """Below this margin a text is run rigorously at once."""
     texts: int = 0
     """How many texts were run."""
     _left: list[tuple[Branch, Node, int]] = field(default_factory=list)
@@ -105,8 +107,8 @@ class Enumeration:
         prompts = np.array(list(itertools.product(*sets)), dtype=np.int64)
         written = self.decoder.decode(prompts)
         bad = self._catastrophic(prompts, written)
-        close = np.nan_to_num(written.margins, nan=np.inf).min(axis=1) < CLOSE
-        close |= (np.abs(written.values) < CLOSE).any(axis=1)
+        close = np.nan_to_num(written.margins, nan=np.inf).min(axis=1) < self.close
+        close |= (np.abs(written.values) < self.close).any(axis=1)
         left = bad.copy()
         if close.any():
             left[close] = ~self.bounds.runs.harmless_texts(self.rules.cell, prompts[close])

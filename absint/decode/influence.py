@@ -39,7 +39,7 @@ class Influence:
         """Of linear functions ``rows`` (states or 1, rows, tokens) of the one output."""
         region = _Watched(tables, sets, graph.outputs[0].node)
         none, zeros = np.zeros((1, rows.shape[1], 0)), np.zeros((1, rows.shape[1]))
-        bounds = Bounds(graph, region)
+        bounds = Bounds(graph, region, tables.contract)
         with np.errstate(all="ignore"):
             margin = bounds.minimum(Rows(none, none, rows, np.zeros_like(rows), zeros), signs=True)
             return _shared_out(region, margin)

@@ -1,14 +1,20 @@
-"""Several block graphs over one text as a single graph, in which equal nodes are there once."""
+"""Several block graphs over one text as a single graph, in which what they share is there once.
+
+Each part is an execution of its own. What it computes twice stays there twice, since the two may
+be rounded differently; but the i-th of equal nodes is one for all parts.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from absint.ir import Constant, Graph, GraphBuilder, Node
+from absint.ir.blocks import COPIES
 
 _NOWHERE = -1
 
@@ -40,12 +46,16 @@ class _Join:
         self.builder = GraphBuilder()
         self._tokens = [self.builder.input(f"token_{i}", (), "int64") for i in range(tokens)]
         self._nodes: dict[object, int] = {}
+        self._times: Counter[object] = Counter()
+        """How often the part that is being added has a node."""
         self._contents: dict[Constant, bytes] = {}
 
     def add(self, part: Part) -> dict[str, int]:
         """The places of the part's outputs."""
         ports = {port.node: read for port, read in zip(part.graph.inputs, part.reads, strict=True)}
         places: list[int] = []
+        self._times.clear()
+        self.builder.real_only |= set(part.graph.real_only)
         for position, node in enumerate(part.graph.nodes):
             if position in ports:
                 token = ports[position]
@@ -56,7 +66,10 @@ class _Join:
 
     def _node(self, node: Node, inputs: Sequence[int]) -> int:
         consts = tuple((name, self._content(node.consts[name])) for name in sorted(node.consts))
-        key = (node.op, tuple(inputs), tuple(sorted(node.attrs.items())), consts)
+        same = (node.op, tuple(inputs), tuple(sorted(node.attrs.items())), consts)
+        key = (same, self._times[same])
+        if node.op not in COPIES:
+            self._times[same] += 1
         if key not in self._nodes:
             self._nodes[key] = self.builder.add(
                 node.op, inputs, attrs=node.attrs, consts=node.consts, name=node.name

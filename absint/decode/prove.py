@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from absint.decode.enumerate import Enumeration
+from absint.decode.enumerate import CLOSE, Enumeration
 from absint.decode.greedy import Decoder, Transcript
 from absint.decode.remainder import Remainder
 from absint.decode.result import DecodeCounterexample, DecodeResult
@@ -47,6 +48,8 @@ CHECKED = 0.3
 LEAST, SHARE, FEW = 5.0, 0.25, 64
 """Bounds are tried for at least so many seconds, and at most for this share of what running all
 prompts would take, as told from a few."""
+DOUBTS = 4.0
+"""Times what a few texts' logits are off by: more than two of any text's."""
 QUICKEST = 1e-6
 """Seconds that no run of a text stays below: so many prompts need not be timed."""
 EFFORTS = (Effort(2, 400), Effort(3, 4_000), Effort(6, 40_000))
@@ -169,12 +172,21 @@ class _Proof:
         whole = None if old is None else Shared(old.state, old)
         deadline = Deadline.after(CHECKED * self.deadline.left())
         fast = Decoder(cell.graph, self.problem, load=_single)
-        work = Enumeration(cell.rules, cell.bounds, fast, deadline, self.options.jobs, whole)
+        jobs, close = self.options.jobs, self._close(cell)
+        work = Enumeration(cell.rules, cell.bounds, fast, deadline, jobs, whole, close)
         for suspects in work.run(root, left.root):
             if self._confirm(suspects):
                 return True
         self._keep(cell, root, cell.shared if whole is None else [whole, *cell.shared])
         return False
+
+    def _close(self, cell: _Cell) -> float:
+        """The margin below which the checker may see a tie, as a few texts tell."""
+        if self.problem.semantics.contract is None:
+            return CLOSE
+        few = sample(cell.region, FEW, self.random)
+        doubt = cell.bounds.runs.doubt(few)
+        return max(CLOSE, DOUBTS * doubt) if math.isfinite(doubt) else math.inf
 
     def _attempt(self, cell: _Cell, effort: Effort, deadline: Deadline) -> CellSearch:
         seed, jobs = self.options.seed, self.options.jobs

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from absint.decode.caller import Caller
 from absint.decode.join import Part, joined
+from absint.decode.leftout import Call, require_covered, require_finite
 from absint.decode.unrolled import unrolled_graph
 from absint.ir import Graph
 from absint.ir.blocks import slots_of, unroll
 from absint.problem import InputError
+from absint.problem.contract import Contract
 
 
 def decode_graphs(
-    caller: Caller, lengths: Sequence[int], steps: int, detector: Caller | None = None
+    caller: Caller,
+    lengths: Sequence[int],
+    steps: int,
+    detector: Caller | None = None,
+    contract: Contract | None = None,
 ) -> dict[int, Graph]:
     """The decode graph of ``steps`` steps for prompts of each length (``absint.decode.network``).
 
@@ -24,16 +30,51 @@ def decode_graphs(
 
     Raises:
         InputError: the network does not fit the spec.
-        UnsupportedError: the network cannot be lowered, or needs padding that is not given.
+        UnsupportedError: the network cannot be lowered, or needs padding that is not given; or the
+            ``contract``, where there is one, does not cover it.
     """
     if caller.emits:
-        return {n: _checked(unrolled_graph(caller, n, steps), caller) for n in lengths}
-    return {n: decode_graph(caller, n, steps, detector) for n in lengths}
+        graphs = {n: _checked(unrolled_graph(caller, n, steps), caller) for n in lengths}
+    else:
+        graphs = {n: decode_graph(caller, n, steps, detector) for n in lengths}
+    if contract is not None:
+        _require(contract, caller, graphs, steps, detector)
+    return graphs
+
+
+def _require(
+    contract: Contract,
+    caller: Caller,
+    graphs: Mapping[int, Graph],
+    steps: int,
+    detector: Caller | None,
+) -> None:
+    """Raises UnsupportedError for what the contract does not cover, in the graphs or beside."""
+    for prompt, graph in graphs.items():
+        require_covered(graph, contract)
+        for one, ahead in ((caller, 0), (detector, 1)):
+            if one is not None:
+                texts = [prompt + step + ahead for step in range(steps)]
+                for call in _every_call(one, prompt, texts):
+                    require_finite(call, one.vocabulary, contract)
+
+
+def _every_call(caller: Caller, prompt: int, texts: Sequence[int]) -> Iterator[Call]:
+    if caller.emits:
+        graph = caller.network.at(prompt).graph
+        port = caller.chosen(graph)
+        yield Call(replace(graph, outputs=(port,)), {"tokens": range(port.size)})
+    elif caller.fixed is not None:
+        yield _call(caller, texts)
+    else:
+        yield from (_call(caller, [text]) for text in texts)
 
 
 def decode_graph(caller: Caller, prompt: int, steps: int, detector: Caller | None = None) -> Graph:
-    """One length's. Exactly the calls that the spec describes, a step each, in real arithmetic.
+    """One length's. Exactly the calls that the spec describes, a step each.
 
+    The same function in real arithmetic; and whatever the calls may compute in floats, some
+    execution of the graph does, where what it leaves out is finite (``absint.decode.leftout``).
     With a detector, one more output a step: what it says of a text that ends with that step.
     """
     texts = [prompt + step for step in range(steps)]
@@ -80,6 +121,11 @@ def _require_padding(caller: Caller, texts: Sequence[int]) -> None:
 
 def _rows(caller: Caller, texts: Sequence[int], first: int = 0) -> Graph:
     """The block graph of a call for the last of ``texts``, with the logits after each of them."""
+    call = _call(caller, texts, first)
+    return _checked(unroll(call.graph, call.rows), caller)
+
+
+def _call(caller: Caller, texts: Sequence[int], first: int = 0) -> Call:
     length = texts[-1] if caller.fixed is None else caller.fixed
     try:
         graph = caller.network.at(length).graph
@@ -90,7 +136,7 @@ def _rows(caller: Caller, texts: Sequence[int], first: int = 0) -> Graph:
     named = {
         f"{caller.output}_{first + i + 1}": rows[caller.row(text)] for i, text in enumerate(texts)
     }
-    return _checked(unroll(replace(graph, outputs=(port,)), named), caller)
+    return Call(replace(graph, outputs=(port,)), named)
 
 
 def _causal(graph: Graph, prompt: int) -> bool:

@@ -18,8 +18,9 @@ from absint.frontends import decoder
 from absint.frontends.decoder import Network
 from absint.frontends.spec.decode import DecodeSpec, decode_spec
 from absint.ir import Graph
-from absint.problem import InputError, Unsupported, UnsupportedError
+from absint.problem import InputError
 from absint.problem.decode import DecodeProblem
+from absint.problem.problem import Meaning
 from absint.proofs.decode.check import DecodeReport, check_decode
 from absint.proofs.format import Certificate, CertificateError
 from absint.search.options import SearchOptions
@@ -74,9 +75,19 @@ class DecodeTask:
         return replace(self, spec=replace(self.spec, problems=(problem,)))
 
 
-def load(model: Any, region: str | Path, *, trusted: bool = True) -> DecodeTask:
+def load(
+    model: Any,
+    region: str | Path,
+    *,
+    trusted: bool = True,
+    semantics: Meaning | None = None,
+    proving: bool = True,
+) -> DecodeTask:
     """Reads the spec ``region``, then lowers ``model``, and the spec's detector where it has one,
     for the lengths of its prompts.
+
+    ``semantics``: what the network means where the spec does not say. Unless it is for ``proving``,
+    float32's contract need not cover the network.
 
     ``model`` is as for ``absint.api.load``; an ONNX file's number of tokens may be symbolic.
 
@@ -84,24 +95,19 @@ def load(model: Any, region: str | Path, *, trusted: bool = True) -> DecodeTask:
         InputError: a file cannot be read or is wrong, or the two do not fit together.
         UnsupportedError: everything that is not supported, before any work.
     """
-    spec = decode_spec(region)
+    spec = decode_spec(region, semantics)
     network = decoder.load(model, spec.network.input, trusted=trusted)
     first = spec.problems[0]
     caller = Caller(network, spec.network, len(first.vocabulary), spec.sources.path)
     lengths = sorted({len(cell.slots) for problem in spec.problems for cell in problem.cells})
     detector = detector_of(spec)
-    graphs = decode_graphs(caller, lengths, first.steps, detector)
+    contract = first.semantics.contract if proving else None
+    graphs = decode_graphs(caller, lengths, first.steps, detector, contract)
     return DecodeTask(network, spec, caller, graphs, detector)
 
 
 def verify_each(task: DecodeTask, options: SearchOptions) -> Iterator[DecodeResult]:
-    """The results of a task's properties one by one, as they are found.
-
-    Raises UnsupportedError where they are to be about float32.
-    """
-    if options.semantics == "float32":
-        what = "semantics float32 of a network that decodes"
-        raise UnsupportedError([Unsupported("--semantics", what, "real is")])
+    """The results of a task's properties one by one, as they are found."""
     binding = Binding(task.network.digest, task.spec.digest)
     for problem in task.spec.problems:
         yield prove_decode(
@@ -125,4 +131,7 @@ def check(
     if claim.spec != task.spec.digest:
         raise CertificateError("the certificate is for another spec file")
     problem = task.problem(claim.problem.name)
+    claimed, asked = claim.problem.semantics.name, problem.semantics.name
+    if claimed != asked:
+        raise CertificateError(f"the certificate speaks of semantics {claimed}, not {asked}")
     return check_decode(claim, task.graphs_of(problem), problem, progress, jobs)

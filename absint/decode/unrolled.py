@@ -93,10 +93,13 @@ class _Loop:
         """The logits of each argmax in ``text``, in terms of the tokens before the last."""
         ports = dict(enumerate(self.blocks.inputs))
         builder = GraphBuilder(list(self.blocks.nodes), [ports[i] for i in text[:-1]])
+        builder.real_only |= set(self.blocks.real_only)
         chosen = [self.rows[i] for i in text if i in self.rows]
-        logits = {f"logits_{step}": port.node for step, port in enumerate(chosen, 1)}
-        part = Part(builder.build(logits), range(len(text) - 1))
-        return joined([part], len(text) - 1)
+        parts = [
+            Part(builder.build({f"logits_{step}": port.node}), range(len(text) - 1))
+            for step, port in enumerate(chosen, 1)
+        ]
+        return joined(parts, len(text) - 1)
 
     def _token(self, entry: int) -> int:
         """The input that an entry of the output is. Raises InputError."""

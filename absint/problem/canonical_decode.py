@@ -34,7 +34,7 @@ from absint.problem.decode import (
     Some,
     Tokens,
 )
-from absint.problem.problem import ProblemError, Semantics
+from absint.problem.problem import ProblemError
 from absint.problem.regular import symbols
 
 Sets = dict[Tokens, int]
@@ -142,7 +142,7 @@ def _read(data: dict[str, Any]) -> DecodeProblem:
         machines=machines,
         catastrophe=_read_formula(data["catastrophe"]),
         allowed=tuple(None if own is None else _at(sets, own) for own in _list(data["allowed"])),
-        semantics=_semantics(data["semantics"]),
+        semantics=read_semantics(data["semantics"]),
         state_names=tuple(
             tuple(_text(name) for name in _list(names))
             for names in _list(data.get("state_names", []))
@@ -155,13 +155,6 @@ def _read(data: dict[str, Any]) -> DecodeProblem:
 def _read_probe(data: Any) -> Probe:
     step, row = _list(data)
     return Probe(read_row(row), None if step is None else _whole(step))
-
-
-def _semantics(data: dict[str, Any]) -> Semantics:
-    semantics = read_semantics(data)
-    if semantics.contract is not None:
-        raise ProblemError("proofs about decoding speak of real arithmetic")
-    return semantics
 
 
 def _read_formula(data: Any) -> Formula:

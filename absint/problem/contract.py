@@ -47,6 +47,9 @@ class Contract:
     elementwise: Mapping[str, Accuracy]
     roundings: Mapping[str, int]
     """Of ops that sum products: how many roundings a term may meet beyond one for each term."""
+    attended: float
+    """The largest query, key or value of an attention, masked ones included: beyond, there is no
+    value."""
     algorithms: Mapping[str, str]
     """How ops of several steps may be computed."""
     runtimes: tuple[str, ...]
@@ -67,6 +70,7 @@ class Contract:
             "largest": self.largest.hex(),
             "elementwise": {op: _numbers(row) for op, row in self.elementwise.items()},
             "roundings": dict(self.roundings),
+            "attended": self.attended.hex(),
             "algorithms": dict(self.algorithms),
             "runtimes": self.runtimes,
             "excluded": self.excluded,
@@ -90,7 +94,7 @@ def _numbers(row: Accuracy) -> list[str]:
 
 
 FLOAT32 = Contract(
-    version=1,
+    version=2,
     unit=2.0**-24,
     flush=2.0**-126,
     largest=(2 - 2.0**-23) * 2.0**127,
@@ -125,6 +129,7 @@ FLOAT32 = Contract(
     roundings=MappingProxyType(
         {"dense": 4, "conv": 4, "scale": 4, "gather": 4, "sum": 1, "mul": 3, "matmul": 8}
     ),
+    attended=2.0**36,
     algorithms=MappingProxyType(
         {
             "input": "read as given",
@@ -135,6 +140,11 @@ FLOAT32 = Contract(
             "softmax": "exponentials of differences from the largest score (or the largest so "
             "far, rescaled at most twice), their sum in any order, then a quotient or a product "
             "with the reciprocal",
+            "attend": "scores as sums of products, scaled before or after, then as softmax; the "
+            "mean as a sum of products with its shares, or of products with the exponentials and a "
+            "quotient; keys and values at other steps as they were computed then; what a mask "
+            "takes out has no share; at most 2^14 keys of at most 2^14 entries, scaled by at most "
+            "2^10",
             "normalize": "the mean, then the variance in one pass, two passes or Welford's, then "
             "a quotient or a product with the reciprocal root; also one product and one sum an "
             "entry",

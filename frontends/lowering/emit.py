@@ -77,7 +77,7 @@ class Emitter:
             op, [v.node for v in operands], attrs=attrs, consts=consts, name=self.name
         )
         kind = dtype or operands[0].dtype
-        given = {port.dtype for port in self.builder.inputs} & set(FLOATS)
+        given = {port.dtype for port in self.builder.inputs} & set(FLOATS) or {"float32"}
         if kind in FLOATS and given - {kind}:
             self.real_only(f"arithmetic in {kind}")
         return Var(node, check_size(self.builder.shape(node)), kind)

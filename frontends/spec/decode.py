@@ -22,15 +22,17 @@ from absint.frontends.spec.decode_template import (
 )
 from absint.frontends.spec.decode_tokens import TokenNames
 from absint.frontends.spec.decode_vocabulary import read_vocabulary
+from absint.frontends.spec.dtype import read_meaning
 from absint.frontends.spec.entries import property_name, read_entries
 from absint.frontends.spec.files import ReferredFiles, decode, digest, find, read_bytes, stem
 from absint.frontends.spec.reader import MAX_YAML_BYTES
 from absint.frontends.spec.tree import Mapping, Node, parse
 from absint.frontends.spec.types import Sources
 from absint.frontends.spec.values import Leaves
-from absint.problem import ProblemError
+from absint.problem import Meaning, ProblemError
 from absint.problem.decode import DecodeProblem, Formula, Not, PromptCell, Tokens, probed
 from absint.problem.outlook import Outlook
+from absint.problem.problem import Semantics
 from absint.problem.promptset import PromptSpace
 
 TOP = ("name", "description", "semantics", "decode", "properties", "never", "always")
@@ -77,8 +79,10 @@ def is_decode_spec(path: str | Path) -> bool:
     return isinstance(root, Mapping) and "decode" in root.values
 
 
-def decode_spec(path: str | Path) -> DecodeSpec:
+def decode_spec(path: str | Path, semantics: Meaning | None = None) -> DecodeSpec:
     """Reads a spec with a ``decode`` section.
+
+    ``semantics``: what the network means where the spec does not say (float32, unless given).
 
     Raises:
         InputError: whatever is wrong, with file, line and column.
@@ -88,7 +92,7 @@ def decode_spec(path: str | Path) -> DecodeSpec:
     data = read_bytes(place, MAX_YAML_BYTES)
     files = ReferredFiles(place.parent)
     source, root = parse(decode(data, place), place)
-    reader = _Reader(place, Leaves(source, files), root)
+    reader = _Reader(place, Leaves(source, files), root, semantics)
     problems, network, detector = reader.read()
     sources = Sources(str(place), tuple(sorted(files.contents)))
     return DecodeSpec(problems, network, digest(data, files.contents), sources, detector)
@@ -106,6 +110,7 @@ class _Common:
     stop: Tokens
     allowed: tuple[Tokens | None, ...]
     fields: dict[str, Node]
+    semantics: Semantics
 
 
 @dataclass(frozen=True)
@@ -113,18 +118,16 @@ class _Reader:
     path: Path
     leaves: Leaves
     root: Node
+    asked: Meaning | None
 
     def read(self) -> tuple[tuple[DecodeProblem, ...], StepNetwork, DetectorNetwork | None]:
         top = self.leaves.fields(self.root, "a spec", TOP)
         if "description" in top:
             self.leaves.text(top["description"], "description")
-        if "semantics" in top:
-            word = self.leaves.choice(top["semantics"], "semantics", ("real", "float32"))
-            if word != "real":
-                raise self.leaves.source.unsupported("semantics float32", top["semantics"])
+        said = read_meaning(top.get("semantics"), self.leaves, "float32", self.asked)
         if "decode" not in top:
             raise self.leaves.source.error("a spec of decoding needs 'decode'", self.root)
-        common = self._common(top["decode"])
+        common = self._common(top["decode"], Semantics(said))
         entries = self._entries(top)
         problems = tuple(self._problem(*entry, common) for entry in entries)
         return problems, common.network, common.detector
@@ -143,7 +146,7 @@ class _Reader:
                 )
         return read_entries(top["properties"], self.path, PROPERTY, self.leaves)
 
-    def _common(self, node: Node) -> _Common:
+    def _common(self, node: Node, semantics: Semantics) -> _Common:
         leaves = self.leaves
         fields = leaves.fields(node, "decode", DECODE)
         for key in ("vocabulary", "steps"):
@@ -177,7 +180,7 @@ class _Reader:
                 )
             allowed = read_allowed(fields["allowed"], steps, names, leaves)
         machines = read_machines(fields["machines"], words) if "machines" in fields else {}
-        return _Common(words, machines, network, detector, steps, stop, allowed, fields)
+        return _Common(words, machines, network, detector, steps, stop, allowed, fields, semantics)
 
     def _problem(
         self, name: str, node: Node, entry: dict[str, Node], common: _Common
@@ -217,6 +220,7 @@ class _Reader:
                 machines,
                 verdict,
                 common.allowed,
+                common.semantics,
                 probes=tuple(conditions.probes),
                 detector=detector,
                 state_names=state_names(machines, common.machines),

@@ -11,7 +11,7 @@ from absint.frontends.spec.catastrophe import KEYS as CONDITION_KEYS
 from absint.frontends.spec.catastrophe import condition_key, read_catastrophe
 from absint.frontends.spec.context import Context
 from absint.frontends.spec.dataset import read_dataset
-from absint.frontends.spec.dtype import input_dtype, meaning
+from absint.frontends.spec.dtype import input_dtype, read_meaning
 from absint.frontends.spec.entries import property_name, read_entries
 from absint.frontends.spec.files import ReferredFiles, stem
 from absint.frontends.spec.names import KEYWORDS, Names
@@ -23,7 +23,6 @@ from absint.frontends.spec.types import DatasetInfo
 from absint.frontends.spec.values import Interval, Leaves
 from absint.ir import Graph
 from absint.problem import Meaning, Problem
-from absint.problem.exact import Dtype
 
 TOP = (
     "name",
@@ -80,7 +79,7 @@ def read_document(
         scale=read_scale(fields["normalize"], leaves, graph) if "normalize" in fields else Scale(),
         dtype=dtype,
         input_values="rounded",
-        meaning=_meaning(fields.get("semantics"), leaves, dtype, asked),
+        meaning=read_meaning(fields.get("semantics"), leaves, dtype, asked),
     )
     _read_input_values(fields, context)
     if "dataset" in fields:
@@ -153,20 +152,6 @@ def _check_distinct(
     both = set(inputs or ()) & set(outputs or ())
     if both:
         raise leaves.source.error(f"{min(both)!r} names an input and an output", fields["outputs"])
-
-
-def _meaning(node: Node | None, leaves: Leaves, dtype: Dtype, asked: Meaning | None) -> Meaning:
-    if node is None:
-        return meaning(dtype, asked)
-    word = leaves.choice(node, "semantics", ("real", "float32"))
-    stated: Meaning = "float32" if word == "float32" else "real"
-    if asked not in (None, stated):
-        raise leaves.source.error(f"the spec says {stated}, which is not to be {asked}", node)
-    if stated == "float32" != dtype:
-        raise leaves.source.unsupported(
-            f"semantics float32 of a network whose inputs are {dtype}", node, "'semantics: real' is"
-        )
-    return meaning(dtype, stated)
 
 
 def _read_input_values(fields: dict[str, Node], context: Context) -> None:

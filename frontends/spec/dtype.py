@@ -1,9 +1,11 @@
-"""The float type of a network's inputs."""
+"""The float type of a network's inputs, and what the network means."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
+from absint.frontends.spec.tree import Node
+from absint.frontends.spec.values import Leaves
 from absint.ir import Graph
 from absint.problem import Meaning, Unsupported, UnsupportedError
 from absint.problem.exact import Dtype
@@ -38,3 +40,21 @@ def input_dtype(graph: Graph) -> Dtype:
     if found <= {"int32", "int64"}:
         hint += "; a network that reads tokens needs a spec with 'decode'"
     raise UnsupportedError([Unsupported("the model's inputs", listed, hint)])
+
+
+def read_meaning(node: Node | None, leaves: Leaves, dtype: Dtype, asked: Meaning | None) -> Meaning:
+    """What the spec says of a network of this type, or else is asked for, or the default.
+
+    Raises InputError and UnsupportedError.
+    """
+    if node is None:
+        return meaning(dtype, asked)
+    word = leaves.choice(node, "semantics", ("real", "float32"))
+    stated: Meaning = "float32" if word == "float32" else "real"
+    if asked not in (None, stated):
+        raise leaves.source.error(f"the spec says {stated}, which is not to be {asked}", node)
+    if stated == "float32" != dtype:
+        raise leaves.source.unsupported(
+            f"semantics float32 of a network whose inputs are {dtype}", node, "'semantics: real' is"
+        )
+    return meaning(dtype, stated)

@@ -68,7 +68,9 @@ class Floats:
         return self.rows(self._balls[position], tokens)
 
     def value(self, node: Node, xs: Sequence[Ball]) -> Ball:
-        return balls.ball(node, xs)
+        if self._tables.contract is None:
+            return balls.ball(node, xs)
+        return balls.computed(node, xs, self._tables.contract)
 
     def rows(self, x: Ball, index: IntArray) -> Ball:
         return x[0][index], x[1][index]

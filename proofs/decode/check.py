@@ -22,7 +22,7 @@ from absint.problem.pieces import Pieces
 from absint.problem.promptset import PromptSpace
 from absint.proofs.arithmetic import FloatArray
 from absint.proofs.bounds import Bounds
-from absint.proofs.check import KNOWN_OPS, Progress, Rejection, side_by_side
+from absint.proofs.check import KNOWN_OPS, Progress, Rejection, require_contract, side_by_side
 from absint.proofs.decode.remaining import OpenPrompts
 from absint.proofs.decode.run import Runs
 from absint.proofs.decode.state import State
@@ -173,7 +173,7 @@ class StepBounds:
         if len(graph.inputs) != problem.reads(prompt):
             raise CertificateError(f"the graph does not read prompts of {prompt} tokens")
         self._graphs = [replace(graph, outputs=(port,)) for port in graph.outputs]
-        self._tables = Tables(graph, self._size)
+        self._tables = Tables(graph, self._size, problem.semantics.contract)
         for place, view in enumerate(self._graphs):
             detector, step = divmod(place, problem.steps)
             reads = self._tables.slots[view.outputs[0].node]
@@ -192,6 +192,7 @@ class StepBounds:
         for node in graph.nodes:
             if node.op not in KNOWN_OPS:
                 raise CertificateError(f"the checker has no rule for {node.op!r}")
+        require_contract(graph, self.problem.semantics.contract)
 
     def failures(self, cell: PromptCell, batch: Sequence[Visit]) -> list[Visit]:
         """The claims that the bounds do not prove: one of RUN, or CASES of one step."""
@@ -290,7 +291,8 @@ class Margins:
 
     def __init__(self, graph: Graph, tables: Tables, sets: BoolArray) -> None:
         self._size = graph.output_size
-        self._bounds = Bounds(graph, TokenSets(tables, sets, graph.outputs[0].node))
+        region = TokenSets(tables, sets, graph.outputs[0].node)
+        self._bounds = Bounds(graph, region, tables.contract)
 
     def least(self, rows: FloatArray, signs: bool = False) -> FloatArray:
         """Lower bounds (states, rows) of linear functions (states or 1, rows, tokens) of logits.

@@ -34,13 +34,13 @@ BATCH_VALUES = 1 << 26
 
 
 class Runs:
-    """Runs of one decode graph."""
+    """Runs of one decode graph. Many digits are no help where computed values are meant."""
 
     def __init__(self, problem: DecodeProblem, graph: Graph, tables: Tables) -> None:
         self._problem, self._slots = problem, tables.slots
         self._floats = Programs.of(problem, graph, Floats(tables))
         self._digits: Programs | None = None
-        if Digits.fits(graph, len(problem.vocabulary)):
+        if tables.contract is None and Digits.fits(graph, len(problem.vocabulary)):
             self._digits = Programs.of(problem, graph, Digits(graph))
         values = sum(node.size for node in graph.nodes)
         self._batch = max(1, min(BATCH, BATCH_VALUES // max(1, values)))
@@ -66,6 +66,17 @@ class Runs:
             for ok, text, output, own in rows
         ]
         return np.array(harmless, dtype=np.bool_)
+
+    def doubt(self, prompts: IntArray) -> float:
+        """How far off the logits may be that follow prompts (count, slots); NaN: no value."""
+        program, every, found = self._floats.steps, np.arange(len(prompts)), 0.0
+        run = Run(program, Sharing(self._slots, prompts))
+        for step in range(self._problem.steps):
+            logits = run.logits(step)
+            found = float(np.maximum(found, logits[1].max()))
+            allowed = sorted(self._problem.emitted(step))
+            run.append(step, program.arithmetic.winner(logits, allowed)[0], every)
+        return found
 
     def _may_violate(
         self, cell: PromptCell, prompt: list[int], output: Sequence[int], found: list[int]

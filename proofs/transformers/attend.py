@@ -18,6 +18,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from absint.problem.contract import Contract
 from absint.proofs.arithmetic import (
     TINY,
     FloatArray,
@@ -30,6 +31,7 @@ from absint.proofs.arithmetic import (
     without_subnormals,
 )
 from absint.proofs.transcendental import exp_of_negative
+from absint.proofs.transformers import attended
 from absint.proofs.transformers.affine import Interval
 
 BoolArray = NDArray[np.bool_]
@@ -66,24 +68,36 @@ class Attention:
     """One attend node on a batch of states: scores once, then bounds of any directions."""
 
     def __init__(
-        self, query: Interval, parts: Sequence[Entries], heads: int, groups: int, scale: float
+        self,
+        query: Interval,
+        parts: Sequence[Entries],
+        heads: int,
+        groups: int,
+        scale: float,
+        contract: Contract | None = None,
     ) -> None:
         self.heads, self.groups, self.batch = heads, groups, query[0].shape[0]
         shape = (self.batch, groups, heads // groups, -1)
         q = (query[0].reshape(shape), query[1].reshape(shape))
-        scores = [_scores(q, part, scale) for part in parts]
-        opened = [
-            s[1] if p.closed is None else np.where(p.closed[:, None, None], -np.inf, s[1])
-            for s, p in zip(scores, parts, strict=True)
-        ]
-        peak = np.maximum.reduce([s.max(axis=(3, 4)) for s in opened])
+        scores = [_scores(q, part, scale, contract) for part in parts]
+        peak, count = _peak(scores, parts, 1), sum(part.keys[0].shape[3] for part in parts)
+        self.covered: BoolArray = np.ones(self.batch, dtype=np.bool_)
+        """Whether the contract, where there is one, speaks of this attention."""
+        if contract is not None:
+            self.covered &= attended.covered(count, q[0].shape[3], scale)
+            self.covered &= attended.within(np.maximum(*map(np.abs, q)), contract)
+            for part in parts:
+                self.covered &= _within(part, contract)
+            off = attended.exponents_off(up(peak + _peak(scores, parts, 0)), contract)
+            scores = [(down(s[0] - off), up(s[1] + off)) for s in scores]
+            peak = up(peak + off)
         self.parts = [
-            _Weighted.of(p, s, peak[..., None, None]) for p, s in zip(parts, scores, strict=True)
+            _Weighted.of(p, s, peak, count, contract) for p, s in zip(parts, scores, strict=True)
         ]
-        count = len(parts) + 1
+        steps = len(parts) + 1
         least: FloatArray = reduce(np.add, (np.maximum(p.least, 0.0) for p in self.parts))
-        self.least = np.maximum(least * (1 - gamma(count)) - count * TINY, 0.0)
-        self.most = inflate(reduce(np.add, (p.most for p in self.parts)), count)
+        self.least = np.maximum(least * (1 - gamma(steps)) - steps * TINY, 0.0)
+        self.most = inflate(reduce(np.add, (p.most for p in self.parts)), steps)
         reach: FloatArray = reduce(np.add, (p.reach.sum(axis=(1, 2)) for p in self.parts))
         self._drowned = 2 * TINY * heads * reach[:, None]  # of coefficients that read as zero
 
@@ -237,7 +251,8 @@ class _Weighted:
     reach: FloatArray
     """(batch or 1, groups, width): the largest |value|."""
     off: FloatArray
-    """(batch or 1, groups, width): the largest radius that ``radius`` does not cover."""
+    """(batch or 1, groups, width): the largest radius that ``radius`` does not cover, and what a
+    product with a weight may be off by as computed."""
     least: FloatArray
     most: FloatArray
     unsure: FloatArray
@@ -256,7 +271,10 @@ class _Weighted:
         return int(self.low.shape[4])
 
     @staticmethod
-    def of(part: Entries, scores: Interval, peak: FloatArray) -> _Weighted:
+    def of(
+        part: Entries, scores: Interval, peak: FloatArray, count: int, contract: Contract | None
+    ) -> _Weighted:
+        """``count`` positions in all parts together."""
         below, above = down(scores[0] - peak), np.minimum(up(scores[1] - peak), 0.0)
         low = exp_of_negative(np.minimum(below, 0.0))[0]
         high = exp_of_negative(above)[1]
@@ -271,6 +289,12 @@ class _Weighted:
         shape = (*middle.shape[:2], -1, middle.shape[4])
         flat, wide = middle.reshape(shape), spread.reshape(shape)
         exact = bool((wide <= THIN * np.abs(flat) + 2.0**-900).all())
+        reach = np.abs(flat).max(axis=2) + wide.max(axis=2) + TINY
+        lost: FloatArray = np.zeros_like(reach)
+        if contract is not None:
+            lost = attended.values_off(reach, count, contract)
+            reach = reach + lost
+        hull = _hull(part, low.shape[0])
         return _Weighted(
             low,
             high,
@@ -278,12 +302,12 @@ class _Weighted:
             closed,
             np.ascontiguousarray(np.swapaxes(flat, 2, 3)),
             None if exact else np.ascontiguousarray(np.swapaxes(wide, 2, 3)),
-            np.abs(flat).max(axis=2) + wide.max(axis=2) + TINY,
-            (wide.max(axis=2) if exact else 0 * wide.max(axis=2)) + TINY,
+            reach,
+            (wide.max(axis=2) if exact else 0 * wide.max(axis=2)) + lost + TINY,
             least * (1 - gamma(steps)) - TINY * steps,
             inflate(most, steps),
             inflate(error, steps) if thin else np.zeros_like(error),
-            _hull(part, low.shape[0]),
+            (down(hull[0] - lost), up(hull[1] + lost)) if contract is not None else hull,
             part.cells,
         )
 
@@ -338,7 +362,26 @@ class _Weighted:
         return above, flat.sum(axis=1)
 
 
-def _scores(q: Interval, part: Entries, scale: float) -> Interval:
+def _within(part: Entries, contract: Contract) -> BoolArray:
+    """(batch or 1,): whether all entries that may be chosen are covered."""
+    ends = [np.abs(end).max(axis=(1, 4)) for end in (*part.keys, *part.values)]
+    return attended.within(_masked(np.maximum.reduce(ends), part.closed, 0.0), contract)
+
+
+def _peak(scores: Sequence[Interval], parts: Sequence[Entries], end: int) -> FloatArray:
+    """The largest score that may be chosen (or, for end 0, the least's negative), (batch, groups,
+    members, 1, 1)."""
+    found = []
+    for score, part in zip(scores, parts, strict=True):
+        own = score[1] if end else -score[0]
+        if part.closed is not None:
+            own = np.where(part.closed[:, None, None], -np.inf, own)
+        found.append(own.max(axis=(3, 4), keepdims=True))
+    peak: FloatArray = np.maximum.reduce(found)
+    return peak
+
+
+def _scores(q: Interval, part: Entries, scale: float, contract: Contract | None) -> Interval:
     """``scale q . k``: (batch, groups, members, entries, positions)."""
     (a, ar), (b, br) = midpoint_radius(*q), midpoint_radius(*part.keys)
     width, shape = a.shape[3], b.shape[2:4]
@@ -349,7 +392,11 @@ def _scores(q: Interval, part: Entries, scale: float) -> Interval:
     error = inflate(error, 4 * width + 8) + 8 * width * TINY * (1 + size.max() + np.abs(b).max())
     drowned = TINY * (np.abs(middle) + error)  # a subnormal scale may read as zero
     middle, error = scale * middle, abs(scale) * error
-    error = inflate(error + 4 * U * np.abs(middle) + drowned, 4)
+    error = error + 4 * U * np.abs(middle) + drowned
+    if contract is not None:
+        reached = inflate((size + ar) @ (np.abs(keys) + radii), 2 * width)
+        error = error + attended.scores_off(reached, width, scale, contract)
+    error = inflate(error, 4)
     full = (*middle.shape[:3], *shape)
     return down(middle - error).reshape(full), up(middle + error).reshape(full)
 

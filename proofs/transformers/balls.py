@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from absint.ir import Node
+from absint.problem.contract import Contract
 from absint.proofs import transcendental
 from absint.proofs.arithmetic import TINY, FloatArray, U, down, inflate, midpoint_radius, up
 from absint.proofs.transcendental import Enclosure
-from absint.proofs.transformers import affine, forward
+from absint.proofs.transformers import affine, forward, rounding
 from absint.proofs.transformers.affine import AFFINE_OPS, Interval
 
 Ball = tuple[FloatArray, FloatArray]
@@ -36,6 +37,19 @@ def ball(node: Node, xs: Sequence[Ball]) -> Ball:
         if node.op in AFFINE_OPS:
             return _finite(affine.ball(node, xs))
         return _by_ends(node, xs)
+
+
+def computed(node: Node, xs: Sequence[Ball], rules: Contract) -> Ball:
+    """A ball of what the node gives as a contract allows, and as any reader may read it."""
+    ends = [interval(x) for x in xs]
+    if node.op in ("attend", "normalize"):
+        return midpoint_radius(*rounding.computed(node, ends, rules))
+    centre, radius = ball(node, xs)
+    with np.errstate(all="ignore"):
+        off = rounding.error(node, ends, interval((centre, radius)), None, rules) + rules.flush
+        lost = np.isnan(off.reshape((len(off), -1))).any(axis=1)
+        centre = np.where(lost.reshape((-1, *(1 for _ in node.shape))), np.nan, centre)
+        return centre, inflate(radius + off, _ROUNDINGS)
 
 
 def _by_ends(node: Node, xs: Sequence[Ball]) -> Ball:

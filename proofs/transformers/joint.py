@@ -8,20 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.ir import Node
-from absint.proofs.arithmetic import FloatArray, down, up, without_subnormals
-from absint.proofs.transformers import normalize, products, softmax
+from absint.problem.contract import Contract
+from absint.proofs.arithmetic import FloatArray, down, inflate, up, without_subnormals
+from absint.proofs.transformers import attended, normalize, products, softmax
 
 Interval = tuple[FloatArray, FloatArray]
 
 
-def interval(node: Node, xs: Sequence[Interval]) -> Interval:
+def interval(node: Node, xs: Sequence[Interval], contract: Contract | None = None) -> Interval:
     """Bounds of the node's value over the operands' intervals, each (batch, *shape).
 
+    Under a ``contract`` an attention's are those of means with any exponentials that it allows.
     NaN in a batch entry where an operand's ends are NaN, or the value is not ``defined``.
     """
     with np.errstate(all="ignore"):
-        lower, upper = _RULES[node.op](node, [without_subnormals(*x) for x in xs])
-        known = defined(node, xs)
+        ends, known = [without_subnormals(*x) for x in xs], defined(node, xs)
+        if contract is not None and node.op == "attend":
+            lower, upper = _attend(node, ends, contract)
+            known &= _covered(node, xs, contract)
+        else:
+            lower, upper = _RULES[node.op](node, ends)
         for end in (end for x in xs for end in x):
             known = known & ~np.isnan(end.reshape((end.shape[0], -1))).any(axis=1)
         known = known.reshape((-1, *(1 for _ in node.shape)))
@@ -100,18 +106,42 @@ def _normalize(node: Node, xs: Sequence[Interval]) -> Interval:
     return normalize.interval(node, xs[0])
 
 
-def _attend(node: Node, xs: Sequence[Interval]) -> Interval:
+def _attend(node: Node, xs: Sequence[Interval], contract: Contract | None = None) -> Interval:
     """Each score and each value anywhere in its interval, independently."""
     heads, shared = node.integer("heads"), node.integer("kv_heads")
     count = (len(xs) - 1) // 2
-    query = _split(xs[:1], shared, heads // shared)[..., 0]
+    query = _split(xs[:1], shared, heads // shared)[..., 0][..., None, :]
     keys = _split(xs[1 : count + 1], shared, 1).swapaxes(-1, -2)
     values = _split(xs[count + 1 :], shared, 1)
-    scores = products.dot((query[0][..., None, :], query[1][..., None, :]), (keys[0], keys[1]))
+    scores = products.dot((query[0], query[1]), (keys[0], keys[1]))
     scale = without_subnormals(*(np.array(node.number("scale")) for _ in range(2)))
-    lower, upper = softmax.mean(products.product(scores, scale), (values[0], values[1]))
+    scores = products.product(scores, scale)
+    if contract is not None:
+        sizes = (np.abs(query).max(axis=0), np.abs(keys).max(axis=0))
+        scores = _executed(node, scores, inflate((sizes[0] * sizes[1]).sum(axis=-1)), contract)
+    lower, upper = softmax.mean(scores, (values[0], values[1]))
     batch = lower.shape[0]
     return lower.reshape((batch, *node.shape)), upper.reshape((batch, *node.shape))
+
+
+def _executed(node: Node, scores: Interval, reached: FloatArray, contract: Contract) -> Interval:
+    """Scores (..., positions) of which computed exponentials are the exact ones."""
+    width = node.in_shapes[0][0] // node.integer("heads")
+    off = attended.scores_off(reached, width, node.number("scale"), contract)
+    lower, upper = down(scores[0] - off), up(scores[1] + off)
+    span = up(upper.max(axis=-1, keepdims=True) - lower.min(axis=-1, keepdims=True))
+    off = attended.exponents_off(span, contract)
+    return down(lower - off), up(upper + off)
+
+
+def _covered(node: Node, xs: Sequence[Interval], contract: Contract) -> NDArray[np.bool_]:
+    width = node.in_shapes[0][0] // node.integer("heads")
+    inside = attended.covered(len(xs) // 2, width, node.number("scale"))
+    sizes = [np.maximum(np.abs(x[0]), np.abs(x[1])) for x in xs]
+    known: NDArray[np.bool_] = np.full(len(sizes[0]), inside)
+    for size in sizes:
+        known &= attended.within(size, contract)
+    return known
 
 
 def _split(xs: Sequence[Interval], shared: int, each: int) -> FloatArray:

@@ -15,14 +15,10 @@ from numpy.typing import NDArray
 from absint.ir import OPS, Graph, Node
 from absint.ir.joint import aligned
 from absint.problem.contract import Contract
-from absint.proofs.arithmetic import FloatArray, down, up
-from absint.proofs.transformers import normalize
+from absint.proofs.arithmetic import FloatArray, down, up, without_subnormals
+from absint.proofs.transformers import attended, forward, normalize
 from absint.proofs.transformers.affine import AFFINE_OPS, Interval, magnitude
-
-_OWN = 1 + 2.0**-20
-"""More than the roundings made in evaluating a bound, relatively."""
-_WIDEST = 2.0**-6
-"""Of the relative error of a sum: beyond, terms of second order would matter."""
+from absint.proofs.transformers.attended import OWN, sum_error
 
 
 def uncovered(graph: Graph, rules: Contract) -> list[str]:
@@ -43,8 +39,19 @@ def error(
     with np.errstate(all="ignore"):
         far = [np.maximum(np.abs(x[0]), np.abs(x[1])) for x in xs]
         size = np.maximum(np.abs(value[0]), np.abs(value[1]))
-        found = _OWN * _error(node, far, size, divisor, rules) + 4 * rules.flush
+        found = OWN * _error(node, far, size, divisor, rules) + 4 * rules.flush
         return np.where(size + found <= rules.largest, found, np.nan)
+
+
+def computed(node: Node, xs: Sequence[Interval], rules: Contract) -> Interval:
+    """Bounds of what a node gives for operands as computed and read, as any reader may read it.
+
+    NaN in a batch entry where it may have no value.
+    """
+    value, divisor = forward.interval(node, xs, rules), None
+    if node.op == "normalize":
+        divisor = normalize.divisor(node, without_subnormals(*xs[0]))
+    return widened(value, error(node, xs, value, divisor, rules), rules)
 
 
 def widened(value: Interval, off: FloatArray, rules: Contract) -> Interval:
@@ -82,7 +89,7 @@ def _error(
     if node.op in rules.elementwise:
         return _elementwise(node, far[0], size, rules)
     if node.op == "mul":
-        return _sum_error(1 + rules.roundings["mul"], rules) * size
+        return sum_error(1 + rules.roundings["mul"], rules) * size
     if node.op == "matmul":
         a, b = (aligned(x, len(node.shape)) for x in far)
         return _product_error(a @ b, a.shape[-1] + rules.roundings["matmul"], rules)
@@ -90,19 +97,26 @@ def _error(
         return _softmax(size, rules)
     if node.op == "normalize" and divisor is not None:
         return _normalize(node, far[0], size, divisor, rules)
-    exact = node.op in ("embedding", "argmax")
-    return np.full(size.shape, 0.0 if exact else np.nan)
+    if node.op == "attend":
+        count = len(far) // 2
+        shape = (len(far[0]), node.integer("kv_heads"), -1)
+        largest = np.maximum.reduce(far[count + 1 :]).reshape(shape)
+        each = np.repeat(largest, node.integer("heads") // shape[1], axis=1)
+        return attended.values_off(each.reshape(size.shape), count, rules)
+    if node.op == "embedding" and not _held(node):
+        return 2 * rules.unit * size
+    return np.full(size.shape, 0.0 if node.op in ("embedding", "argmax") else np.nan)
 
 
-def _sum_error(terms: int, rules: Contract) -> float:
-    """Higham's gamma, relative to the sum of sizes; NaN where it is too large to be used."""
-    share = terms * rules.unit
-    return share / (1 - share) if share < _WIDEST else math.nan
+def _held(node: Node) -> bool:
+    """Whether a table's entries are float32 numbers, or are known no better than those would be."""
+    table = node.consts["weight"]
+    return table.radius is not None or bool((np.float32(table.value) == table.value).all())
 
 
 def _product_error(reached: FloatArray, terms: int, rules: Contract) -> FloatArray:
     """Of sums of products with the given sums of sizes, each product and sum perhaps flushed."""
-    relative = _sum_error(terms, rules)
+    relative = sum_error(terms, rules)
     fits = reached * (1 + relative) <= rules.largest
     return np.where(fits, relative * reached + 2 * terms * rules.flush, np.nan)
 
@@ -144,7 +158,7 @@ def _softmax(size: FloatArray, rules: Contract) -> FloatArray:
     """``-y log y`` is at most 1 / e, and the mean of what differences lose at most log n."""
     count = size.shape[-1]
     terms = count + math.log(count) + 16 + 4 * rules.elementwise["exp"].relative
-    relative = _sum_error(math.ceil(terms), rules)
+    relative = sum_error(math.ceil(terms), rules)
     found: FloatArray = 1.02 * (rules.unit * 0.37 + relative * size) + count * rules.flush
     return found
 
@@ -155,7 +169,7 @@ def _normalize(
     """The divisor is off by half of what the variance is, relatively, and less than all of it."""
     groups = (len(far), -1, normalize.together(node))
     x, y, least = far.reshape(groups), size.reshape(groups), divisor[0][..., None]
-    relative, epsilon = _sum_error(groups[2] + 16, rules), node.number("epsilon")
+    relative, epsilon = sum_error(groups[2] + 16, rules), node.number("epsilon")
     squares = (x * x).mean(axis=2, keepdims=True)
     moved: FloatArray = np.zeros_like(x)
     share: FloatArray = np.full(least.shape, relative)

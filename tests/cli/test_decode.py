@@ -66,7 +66,8 @@ def test_a_property_that_holds(run: Run, model: Path, texts, spec, tmp_path: Pat
     outcome = run("verify", model, "--region", region)
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith(
-        "model.onnx: 6 tokens, prompts of 3 tokens, up to 3 steps; real arithmetic\n"
+        "model.onnx: 6 tokens, prompts of 3 tokens, up to 3 steps; "
+        "float32 as executed (contract 2)\n"
         "holds: verified in "
     )
     assert "27 (3^3) prompts: " in outcome.out
@@ -381,7 +382,7 @@ def test_a_detector(run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.M
     region.write_text(SPEC.format(properties=properties).replace("  prompt", named, 1))
     outcome = run("verify", model, "--region", region, "--counterexample", "found")
     assert (outcome.code, outcome.err) == (1, "")
-    assert "up to 3 steps, detector alarm.onnx; real arithmetic" in outcome.out
+    assert "up to 3 steps, detector alarm.onnx; float32 as executed (contract 2)" in outcome.out
     assert "above: verified in " in outcome.out
     assert f"alarm > {most - 0.01:.4f} at the end, by the detector: holds, by " in outcome.out
     certificate = "spec-above.cert"

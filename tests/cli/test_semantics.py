@@ -34,11 +34,11 @@ def recurrent(tmp_path: Path) -> Path:
 def test_a_float32_certificate_is_one_about_float32(run: Run) -> None:
     outcome = run("verify", MODEL, "--region", SAFE, "--semantics", "float32", "--certificate", "c")
     assert outcome.code == 0
-    assert "float32 as executed (contract 1), inputs rounded" in outcome.out
+    assert "float32 as executed (contract 2), inputs rounded" in outcome.out
     checked = ("check", "c", "--model", MODEL, "--region", SAFE, "--semantics")
     accepted = run(*checked, "float32")
     assert accepted.code == 0
-    assert "float32 as executed (contract 1)" in accepted.out
+    assert "float32 as executed (contract 2)" in accepted.out
     refused = run(*checked, "real")
     assert refused.code == 1
     assert "speaks of semantics float32, not real" in refused.out

@@ -85,6 +85,26 @@ def test_blocks_of_one_layer_read_one_token_each() -> None:
             break
 
 
+def test_what_is_computed_twice_is_there_twice() -> None:
+    """The two may be rounded differently. Copies are there once."""
+    rng, builder = np.random.default_rng(0), GraphBuilder()
+    ids = builder.input("tokens", (1, 3), "int64")
+    table = {"weight": Constant(rng.normal(size=(4, 2)))}
+    x, y = (builder.add("embedding", [ids], consts=table) for _ in range(2))
+    weight = {"weight": Constant(rng.normal(size=(2, 2)))}
+    sides = [builder.add("dense", [z], consts=weight) for z in (x, y)]
+    rows = move(builder, sides[0], lambda a: np.repeat(a, 2, axis=1))
+    sides += [builder.add("tanh", [rows])]
+    joined = builder.add("concat", sides, attrs={"axis": 1})
+    graph = builder.build({"y": joined})
+    block = unroll(graph, rows := {"all": range(graph.output_size)})
+    agree(graph, block, rows, tokens(3, 4))
+    ops = Counter(node.op for node in block.nodes)
+    assert ops["embedding"] == 3
+    assert ops["dense"] == 6
+    assert sum(node.size for node in block.nodes if node.op == "tanh") == 12
+
+
 def _joined(outputs: str) -> Graph:
     """Ops outside attention that mix positions: softmax, products, a convolution, a pool."""
     rng, builder = np.random.default_rng(2), GraphBuilder()

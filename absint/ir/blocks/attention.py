@@ -15,6 +15,10 @@ from absint.ir.blocks.elementwise import Entries, elementwise
 from absint.ir.blocks.store import CONSTANT, Blocks
 from absint.ir.graph import FloatArray
 
+_SCALES = 2.0**-20, 2.0**10
+"""Constants that may stand at the query instead of at the scores: with others, the largest query
+that the float32 contract allows would say too little about the scores before."""
+
 
 @dataclass(frozen=True)
 class Product:
@@ -106,9 +110,22 @@ def softmax(blocks: Blocks, x: IntArray, mask: IntArray | None) -> IntArray:
     part = np.ones_like(flat, dtype=bool) if mask is None else mask.reshape(flat.shape) == 1
     start = np.concatenate([[0], np.cumsum(part.sum(axis=1))])
     scores = flat[part]
+    if not part.all():
+        blocks.masked += _sources(blocks, flat[~part])
     result = np.full_like(flat, blocks.zero())
     result[part] = blocks.postpone(Shares(scores, start), len(scores))
     return result.reshape(x.shape)
+
+
+def _sources(blocks: Blocks, scores: IntArray) -> list[IntArray]:
+    """What postponed scores are products of; other scores themselves."""
+    owners = blocks.owners(scores)
+    found = []
+    for owner in np.unique(owners):
+        own = scores[owners == owner]
+        made = _product(blocks, own)
+        found += [own] if made is None else [np.unique(side) for side in made[0].vectors(made[1])]
+    return found
 
 
 def matmul(blocks: Blocks, a: IntArray, b: IntArray) -> IntArray:
@@ -118,6 +135,10 @@ def matmul(blocks: Blocks, a: IntArray, b: IntArray) -> IntArray:
     a = np.broadcast_to(a, (*lead, *a.shape[-2:])).reshape(-1, *a.shape[-2:])
     b = np.broadcast_to(b, (*lead, *b.shape[-2:])).reshape(-1, *b.shape[-2:])
     turned_a, turned_b = a.transpose(0, 2, 1), b.transpose(0, 2, 1)
+    blocks.masked += [
+        b[(a == blocks.zero()).any(axis=1)],
+        turned_a[(b == blocks.zero()).any(axis=2)],
+    ]
     found = _attention(blocks, a, b)
     if found is None:
         found = _attention(blocks, turned_b, turned_a)
@@ -171,22 +192,27 @@ def _head(blocks: Blocks, shares: IntArray, values: IntArray) -> Head | None:
     origin = blocks.origin(shares[part]) if part.any() else None
     if origin is None or not isinstance(origin[0], Shares) or origin[0].row(origin[1]) is None:
         return None
-    scores, factors = origin[0].scores[origin[1]], []
-    origin = blocks.origin(scores)
-    while origin is not None and isinstance(origin[0], Scaled):
-        factor = _uniform(_at(origin[0].weight, origin[1]))
-        if factor is None:
-            return None
-        factors.append(factor)
-        origin = blocks.origin(origin[0].source[origin[1]])
-    if origin is None or not isinstance(origin[0], Product):
+    made = _product(blocks, origin[0].scores[origin[1]])
+    factors = () if made is None else tuple(_uniform(own) for own in made[2])
+    if made is None or None in factors:
         return None
-    left, right = origin[0].vectors(origin[1])
+    left, right = made[0].vectors(made[1])
     if (right == right[0]).all() and not (left == left[0]).all():
         left, right = right, left
     if (left != left[0]).any():
         return None
-    return Head(left[0], right, values[part], tuple(factors))
+    return Head(left[0], right, values[part], tuple(own for own in factors if own is not None))
+
+
+def _product(blocks: Blocks, scores: IntArray) -> tuple[Product, IntArray, list[Entries]] | None:
+    """The one product of which postponed scores are entries, and constants that multiply them."""
+    factors, origin = [], blocks.origin(scores)
+    while origin is not None and isinstance(origin[0], Scaled):
+        factors.append(_at(origin[0].weight, origin[1]))
+        origin = blocks.origin(origin[0].source[origin[1]])
+    if origin is None or not isinstance(origin[0], Product):
+        return None
+    return origin[0], origin[1], factors
 
 
 def _uniform(weight: Entries) -> tuple[float, float] | None:
@@ -230,11 +256,16 @@ def _shared(heads: Sequence[Head]) -> Sequence[Head]:
 def _scaled_query(blocks: Blocks, query: IntArray, heads: Sequence[Head]) -> tuple[IntArray, float]:
     """The heads' queries with all factors but one multiplied in; that one."""
     scale, used = 1.0, False
+    if len(heads[0].factors) > 1:
+        blocks.builder.real_only.add("attention scores that several constants multiply")
     for level in zip(*(head.factors for head in heads), strict=True):
         value, radius = (np.array(part) for part in zip(*level, strict=True))
         if not used and not radius.any() and not np.ptp(value):
             scale, used = float(value[0]), True
         else:
+            least, most = np.abs(value) - radius, np.abs(value) + radius
+            if least.min() < _SCALES[0] or most.max() > _SCALES[1]:
+                blocks.builder.real_only.add("attention scores that a constant scales by far")
             width = len(heads[0].query)
             weight = (np.repeat(value, width), _radius(np.repeat(radius, width)))
             query = elementwise(blocks, "scale", [query], consts={"weight": weight})

@@ -25,15 +25,12 @@ def elementwise(
 ) -> IntArray:
     """``op`` of ``operands`` (addresses, (count,) each) with a constant for each entry.
 
-    Entries whose operands lie at the same position are worked on by one node, equal ones once.
+    Entries whose operands lie at the same position are worked on by one node.
     """
     operands, consts = [blocks.real(x) for x in operands], consts or {}
     result = np.empty_like(operands[0])
-    columns: list[NDArray[Any]] = list(operands)
-    columns += [p for pair in consts.values() for p in pair if p is not None and p.ndim]
     for members in _alike([blocks.tags(x) for x in operands]):
-        by_address = blocks.single(operands[0][members])
-        chosen, inverse = _distinct([c[members] for c in columns], by_address)
+        chosen, inverse = _ordered(blocks, operands[0][members])
         kept = members[chosen]
         inputs = [blocks.collect(x[kept]) for x in operands]
         own = {name: _constant(blocks, pair, kept) for name, pair in consts.items()}
@@ -73,13 +70,10 @@ def _labels(columns: Sequence[NDArray[Any]]) -> IntArray:
     return labels
 
 
-def _distinct(columns: Sequence[NDArray[Any]], sort: bool) -> tuple[IntArray, IntArray]:
-    """The different rows (by first position; in their order, or sorted), and each row's place."""
-    if (np.diff(columns[0]) > 0).all():
-        every = np.arange(len(columns[0]))
+def _ordered(blocks: Blocks, addresses: IntArray) -> tuple[IntArray, IntArray]:
+    """The order in which entries of one block stand in it, and each entry's place."""
+    every = np.arange(len(addresses))
+    if not blocks.single(addresses) or (np.diff(addresses) >= 0).all():
         return every, every
-    _, first, inverse = np.unique(_labels(columns), return_index=True, return_inverse=True)
-    if sort:
-        return first, inverse
-    order = np.argsort(first)
-    return first[order], np.argsort(order)[inverse]
+    order = np.argsort(addresses, kind="stable")
+    return order, np.argsort(order)

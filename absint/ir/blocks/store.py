@@ -19,6 +19,9 @@ from absint.ir.graph import Attribute, Constant, FloatArray, GraphBuilder
 CONSTANT = 0
 """The tag of blocks that depend on no token."""
 _LAZY = -1
+COPIES = frozenset({"gather", "reshape", "concat", "embedding"})
+"""Ops whose result is the same however it is computed: two equal nodes may be one. Others are
+rounded each time that they are computed, and not always in the same way."""
 
 
 class Lazy(Protocol):
@@ -46,19 +49,24 @@ class Growing:
 
 
 class Blocks:
-    """Adds nodes to a builder, equal ones once, and keeps the addresses of their entries.
+    """Adds nodes to a builder and keeps the addresses of their entries.
 
-    Each block has a *tag*: the position (or the mixture of positions) that it belongs to. Entries
-    with one tag are worked on together.
+    What the network computes once is there once; of equal copies, one. Each block has a *tag*: the
+    position (or the mixture of positions) that it belongs to. Entries with one tag are worked on
+    together.
     """
 
     def __init__(self) -> None:
         self.builder = GraphBuilder()
         self.name = ""
         """The name given to new nodes."""
+        self.masked: list[IntArray] = []
+        """Addresses of keys and values that a mask takes out of an attention."""
         self._owner, self._base, self._tag = Growing(), Growing(), Growing()
         self._nodes: list[int] = []
         self._lazy: dict[int, Lazy] = {}
+        self._done: dict[int, IntArray] = {}
+        """Of postponed entries: where they were made, -1 where not yet."""
         self._entries: dict[int, IntArray] = {}
         self._tags: dict[int, int] = {}
         self._mixtures: dict[frozenset[int], int] = {}
@@ -80,15 +88,17 @@ class Blocks:
         consts: Mapping[str, Constant] | None = None,
         tag: int | None = None,
     ) -> int:
-        """The node ``op`` of these inputs and (by identity) constants; a new one where needed."""
+        """The node ``op`` of these inputs and (by identity) constants; a new one but for copies."""
         attrs, consts = attrs or {}, consts or {}
         named = tuple((name, id(consts[name])) for name in sorted(consts))
         key = (op, tuple(inputs), tuple(sorted(attrs.items())), named)
-        if key not in self._made:
-            node = self.builder.add(op, inputs, attrs=attrs, consts=consts, name=self.name)
-            self._tags[node] = self.mixed(self._tags[i] for i in inputs) if tag is None else tag
+        if key in self._made:
+            return self._made[key]
+        node = self.builder.add(op, inputs, attrs=attrs, consts=consts, name=self.name)
+        self._tags[node] = self.mixed(self._tags[i] for i in inputs) if tag is None else tag
+        if op in COPIES:
             self._made[key] = node
-        return self._made[key]
+        return node
 
     def constant(self, value: NDArray[Any], radius: FloatArray | None = None) -> Constant:
         """The one constant with these entries."""
@@ -125,6 +135,7 @@ class Blocks:
     def postpone(self, source: Lazy, count: int) -> IntArray:
         """Addresses of ``count`` entries that ``source`` makes when they are needed."""
         self._lazy[len(self._nodes)] = source
+        self._done[len(self._nodes)] = np.full(count, -1, dtype=np.int64)
         return self._open(-1, _LAZY, count)
 
     def _open(self, node: int, tag: int, size: int) -> IntArray:
@@ -134,6 +145,10 @@ class Blocks:
         self._tag.extend(tag)
         self._nodes.append(node)
         return np.arange(first, first + size)
+
+    def owners(self, addresses: IntArray) -> IntArray:
+        """The block that each of ``addresses`` lies in."""
+        return self._owner[addresses]
 
     def origin(self, addresses: IntArray) -> tuple[Lazy, IntArray] | None:
         """The one postponed source of all ``addresses``, and their positions in it; None if not."""
@@ -152,10 +167,17 @@ class Blocks:
         result = addresses.copy()
         for owner in np.unique(owners[postponed]):
             members = owners == owner
-            base = int(self._base[owner])
-            wanted, inverse = np.unique(addresses[members] - base, return_inverse=True)
-            result[members] = self._lazy[int(owner)].make(self, wanted)[inverse]
+            wanted = addresses[members] - self._base[owners[members]]
+            result[members] = self._real(int(owner), wanted)
         return result
+
+    def _real(self, owner: int, entries: IntArray) -> IntArray:
+        """Postponed entries, each made when it is first needed."""
+        done = self._done[owner]
+        missing = np.unique(entries[done[entries] < 0])
+        if len(missing):
+            done[missing] = self._lazy[owner].make(self, missing)
+        return done[entries]
 
     def tags(self, addresses: IntArray) -> IntArray:
         """The tag of each of ``addresses``, none of them postponed."""

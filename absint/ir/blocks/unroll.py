@@ -20,13 +20,18 @@ Rule = Callable[[Blocks, Node, Sequence[IntArray]], IntArray]
 """From the operands' addresses (of the operands' shapes) to the result's."""
 
 
-def unroll(graph: Graph, rows: Mapping[str, Sequence[int] | NDArray[Any]]) -> Graph:
+def unroll(
+    graph: Graph, rows: Mapping[str, Sequence[int] | NDArray[Any]], left_out: str | None = None
+) -> Graph:
     """The block graph of ``graph``: exactly the same function in real arithmetic.
 
     Its inputs ``token_0``, ``token_1``, ... of shape () are the entries of ``graph``'s flat input
     vector. Its outputs are vectors: for each name in ``rows``, those entries of ``graph``'s flat
     output vector. Only what they need is built. Attention becomes ``attend`` nodes; an op that
     mixes positions in another way works on the joined vector of those positions.
+
+    ``left_out`` names one more output, where there is anything to it: the keys and values that
+    masks take out of attentions, which other nodes do not read.
 
     Raises:
         ShapeError: an output reads past the network's.
@@ -48,6 +53,10 @@ def unroll(graph: Graph, rows: Mapping[str, Sequence[int] | NDArray[Any]]) -> Gr
         if positions.ndim != 1 or not len(positions) or not _within(positions, len(flat)):
             raise ShapeError(f"{name} does not name some of the network's {len(flat)} outputs")
         outputs[name] = blocks.collect(flat[positions])
+    masked = np.unique(np.concatenate([part.reshape(-1) for part in blocks.masked] or [flat[:0]]))
+    if left_out is not None and len(masked):
+        outputs[left_out] = blocks.collect(masked)
+    blocks.builder.real_only |= set(graph.real_only)
     return blocks.builder.build(outputs, graph.outputs[0].dtype)
 
 

@@ -10,7 +10,7 @@ from absint.decode.result import DecodeResult
 from absint.decode.task import DecodeTask
 from absint.report.decoding import counts, words
 from absint.report.decoding.facts import result_facts
-from absint.report.words import count, headline, tally
+from absint.report.words import count, headline, meaning, tally
 from absint.search.result import Verdict
 
 MAX_STEPS = 40
@@ -50,7 +50,7 @@ def heading(task: DecodeTask) -> str:
     return (
         f"{task.network.path.name}: {count(len(problem.vocabulary), 'token')}, prompts of "
         f"{several} {tokens}, up to {count(problem.steps, 'step')}{detector}; "
-        f"{problem.semantics.name} arithmetic"
+        f"{meaning(problem.semantics.contract)}"
     )
 
 
