@@ -18,7 +18,7 @@ from absint.proofs.blocks import Batch
 from absint.proofs.leaves import Leaf
 from absint.proofs.regions import Rows
 from absint.proofs.rows import choose, float_rows, join, mix
-from absint.proofs.stream import MULTIPLIERS, Rule
+from absint.proofs.stream import MULTIPLIERS, SUMS, Rule, farkas_numbers
 from absint.proofs.subsets import Subsets
 from absint.proofs.transformers.knots import knots
 
@@ -45,7 +45,8 @@ class Claims:
 
     A claim is, for each conjunction, a sum of rows with non-negative weights that is positive on
     the leaf's whole set, so that they cannot all hold. SAFE is the case of one row a conjunction,
-    EMPTY that of one row of the region's for all of them; in MIX the leaf's phases take part.
+    EMPTY that of one row of the region's for all of them; in MIX and FARKAS the leaf's phases take
+    part.
     """
 
     def __init__(self, cell: Cell, graph: Graph) -> None:
@@ -63,11 +64,11 @@ class Claims:
         if not all(known):
             unknown = itertools.compress(batch.closed, [not right for right in known])
             failed = [(leaf, "it names a constraint that does not exist") for leaf in unknown]
-        for mixed in (False, True):
+        for rules in ((Rule.SAFE, Rule.EMPTY), (Rule.MIX,), (Rule.FARKAS,)):
             some = [
                 (leaf, place)
                 for leaf, place, right in zip(batch.closed, batch.places, known, strict=True)
-                if right and (leaf.rule is Rule.MIX) is mixed
+                if right and leaf.rule in rules
             ]
             if some:
                 leaves, places = [leaf for leaf, _ in some], [place for _, place in some]
@@ -76,13 +77,13 @@ class Claims:
         return failed
 
     def sums(self, leaves: Sequence[Leaf], sets: Subsets) -> Sums:
-        """What leaves claim to be positive: all of them MIX, or none."""
-        mixed = leaves[0].rule is Rule.MIX
+        """What leaves claim to be positive: all of them of one rule, or SAFE and EMPTY."""
+        mixed = leaves[0].rule in SUMS
         return self._mixed(leaves, sets) if mixed else self._single(leaves)
 
     def _names_rows(self, leaf: Leaf) -> bool:
         """Whether all rows that the leaf names exist."""
-        if leaf.rule is Rule.MIX:
+        if leaf.rule in SUMS:
             return True
         if leaf.rule is Rule.EMPTY:
             return leaf.choices[0] < len(self.region)
@@ -98,23 +99,34 @@ class Claims:
         return Sums(choose(self.rows, index), self.strict[index], np.ones(index.shape, dtype=bool))
 
     def _mixed(self, leaves: Sequence[Leaf], sets: Subsets) -> Sums:
-        """MIX: each conjunction fails by a weighted sum of rows and of the leaf's phases."""
-        data = np.frombuffer(b"".join(bytes(leaf.choices) for leaf in leaves), dtype=np.uint8)
+        """Each conjunction fails by a weighted sum of rows and of the leaf's phases."""
+        data, factors = _numbers(leaves)
         phases = np.array([len(leaf.phases) for leaf in leaves])
-        begin = np.cumsum([0, *(len(leaf.choices) for leaf in leaves[:-1])])
+        sizes = sum(map(len, self.members)) + len(self.members) * phases
+        begin = np.cumsum(sizes) - sizes
         own, number = np.repeat(np.arange(len(leaves)), phases), _counted(phases)
         sums, strict, used, multipliers = [], [], [], []
         for members in self.members:
             weights = data[begin[:, None] + np.arange(len(members))]
             begin = begin + len(members)
-            pulls = data[begin[own] + number]
+            pulls = factors[begin[own] + number]
             begin = begin + phases
-            sums.append(mix(self.rows.take(members), weights[:, None].astype(np.float64)))
+            sums.append(mix(self.rows.take(members), weights[:, None]))
             strict.append(((weights > 0) & self.strict[members]).any(axis=1))
             used.append(weights.any(axis=1) | (np.bincount(own, pulls, len(leaves)) > 0))
-            multipliers.append(_MULTIPLIERS[pulls])
-        rows = sets.weighed(join(sums), np.stack(multipliers, axis=1))
+            multipliers.append(pulls)
+        exact = leaves[0].rule is Rule.MIX
+        rows = sets.weighed(join(sums), np.stack(multipliers, axis=1), exact)
         return Sums(rows, np.stack(strict, axis=1), np.stack(used, axis=1))
+
+
+def _numbers(leaves: Sequence[Leaf]) -> tuple[FloatArray, FloatArray]:
+    """The operands of leaves, one after another, as weights and as multipliers."""
+    data = b"".join(bytes(leaf.choices) for leaf in leaves)
+    if leaves[0].rule is Rule.FARKAS:
+        return (farkas_numbers(data),) * 2
+    read = np.frombuffer(data, dtype=np.uint8)
+    return read.astype(np.float64), _MULTIPLIERS[read]
 
 
 def _counted(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -71,7 +71,7 @@ def choose(rows: Rows, index: NDArray[np.int64]) -> Rows:
 
 
 def mix(rows: Rows, weights: FloatArray) -> Rows:
-    """Weighted sums of rows; ``weights`` (batch, sums, rows) are integers from 0 to 255."""
+    """Weighted sums of rows; ``weights`` (batch, sums, rows) are not negative."""
     terms = weights.shape[2] + 1
     inputs, inputs_off = _mixed(rows.inputs, rows.inputs_off, weights, terms)
     outputs, outputs_off = _mixed(rows.outputs, rows.outputs_off, weights, terms)

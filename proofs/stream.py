@@ -17,6 +17,9 @@ from enum import IntEnum
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from absint.ir import Graph
 from absint.problem import Cell
 from absint.proofs.format import CertificateError
@@ -46,14 +49,21 @@ class Rule(IntEnum):
     """The lower slopes of neurons in the backward passes of the leaves below. Operands: for each
     conjunction, one byte for each neuron."""
 
+    FARKAS = 9
+    """As MIX, but each weight and multiplier is a float64 (little endian) of ``farkas_numbers``."""
+
     @property
     def parts(self) -> int:
         """How many proofs follow."""
         return _PARTS[self]
 
 
-_RULES = tuple(Rule)
-_PARTS = tuple({"HALVE": 2, "SPLIT": 2, "PHASE": 2, "SLOPES": 1}.get(r.name, 0) for r in _RULES)
+_RULES = {int(rule): rule for rule in Rule}
+_PARTS = dict.fromkeys(_RULES, 0) | {0: 2, 1: 2, 6: 2, 7: 1}
+SUMS = (Rule.MIX, Rule.FARKAS)
+"""Leaves whose operands are weights and multipliers."""
+LEAST, MOST = 2.0**-64, 2.0**64
+"""Of the numbers of FARKAS that are not zero."""
 
 
 def multiplier(byte: int) -> float:
@@ -139,8 +149,9 @@ class Writer:
             self.slopes(step.slopes)
         elif step.rule is Rule.SAFE:
             self.safe(step.choices)
-        elif step.rule is Rule.MIX:
-            self.mix(step.choices)
+        elif step.rule in SUMS:
+            self._bytes.append(step.rule)
+            self._bytes += bytes(step.choices)
         elif step.rule is Rule.EMPTY:
             self.empty(step.choices[0])
         else:
@@ -159,6 +170,16 @@ def write_varint(out: bytearray, value: int) -> None:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
+
+
+def farkas_numbers(operands: Sequence[int]) -> NDArray[np.float64]:
+    """The weights and multipliers that the bytes of FARKAS stand for."""
+    return np.frombuffer(bytes(operands), dtype="<f8")
+
+
+def farkas_operands(numbers: Sequence[float]) -> bytes:
+    """Their bytes; what is too small to be written is zero."""
+    return struct.pack(f"<{len(numbers)}d", *(x if x >= LEAST else 0.0 for x in numbers))
 
 
 @dataclass(frozen=True)
@@ -183,11 +204,11 @@ class Arity:
         return self.conjunctions * sum(self.neurons.values())
 
     @cached_property
-    def numbers(self) -> tuple[int, ...]:
+    def numbers(self) -> dict[int, int]:
         """How many varints follow the byte of each rule."""
         own = {Rule.SAFE: self.conjunctions, Rule.PHASE: 2}
-        none = (Rule.OPEN, Rule.MIX, Rule.SLOPES)
-        return tuple(0 if rule in none else own.get(rule, 1) for rule in _RULES)
+        none = (Rule.OPEN, Rule.SLOPES, *SUMS)
+        return {rule: 0 if rule in none else own.get(rule, 1) for rule in Rule}
 
 
 def steps(data: bytes, arity: Arity) -> Iterator[Step]:
@@ -199,7 +220,7 @@ def steps(data: bytes, arity: Arity) -> Iterator[Step]:
         if cursor >= len(data):
             raise CertificateError("a proof ends before all parts of its splits are proved")
         byte = data[cursor]
-        if byte >= len(_RULES):
+        if byte not in _RULES:
             raise CertificateError(f"unknown rule {byte}")
         rule = _RULES[byte]
         step, cursor = _operands(rule, data, cursor + 1, arity, phases)
@@ -212,9 +233,13 @@ def steps(data: bytes, arity: Arity) -> Iterator[Step]:
 
 def _operands(rule: Rule, data: bytes, cursor: int, arity: Arity, phases: int) -> tuple[Step, int]:
     """The rule with its operands, and the place after them."""
-    if rule is Rule.MIX:
-        end = cursor + arity.weights + arity.conjunctions * phases
-        return Step(rule, tuple(_list(data, cursor, end, "weights"))), end
+    if rule in SUMS:
+        each = 1 if rule is Rule.MIX else 8
+        end = cursor + each * (arity.weights + arity.conjunctions * phases)
+        step = Step(rule, tuple(_list(data, cursor, end, "weights")))
+        if rule is Rule.FARKAS:
+            _require_weights(farkas_numbers(step.choices))
+        return step, end
     if rule is Rule.SLOPES:
         end = cursor + arity.slopes
         return Step(rule, slopes=_list(data, cursor, end, "slopes")), end
@@ -228,6 +253,12 @@ def _operands(rule: Rule, data: bytes, cursor: int, arity: Arity, phases: int) -
         raise CertificateError("a proof ends inside a split")
     (point,) = struct.unpack_from("<d", data, cursor)
     return Step(rule, tuple(choices), point), cursor + 8
+
+
+def _require_weights(numbers: NDArray[np.float64]) -> None:
+    zero = (numbers == 0) & ~np.signbit(numbers)
+    if not (zero | ((numbers >= LEAST) & (numbers <= MOST))).all():
+        raise CertificateError("a weight is neither zero nor from 2^-64 to 2^64")
 
 
 def _list(data: bytes, begin: int, end: int, what: str) -> bytes:

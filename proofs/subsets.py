@@ -70,10 +70,10 @@ class Subsets:
             found[sides.leaves[knot.impossible(self._operand(knot), sides)]] = True
         return found
 
-    def weighed(self, rows: Rows, multipliers: FloatArray) -> Rows:
+    def weighed(self, rows: Rows, multipliers: FloatArray, exact: bool) -> Rows:
         """The rows and multiples (phases, rows) of ``knot - v <= 0``, or ``v - knot <= 0``.
 
-        ``rows`` are one for each leaf.
+        ``rows`` are one for each leaf. ``exact``: multipliers are added up without rounding.
         """
         leaf, node, _ = self._phases.T
         values = np.where(self._above[:, None], -multipliers, multipliers)
@@ -84,9 +84,9 @@ class Subsets:
         np.add.at(size, leaf, np.abs(products))
         terms = int(np.bincount(leaf).max(initial=0)) + 2
         bound = up(rows.bound + up(shift + inflate(gamma(terms) * size, terms)))
-        return replace(rows, bound=bound, terms=self._terms(values))
+        return replace(rows, bound=bound, terms=self._terms(values, exact))
 
-    def _terms(self, values: FloatArray) -> dict[int, Terms]:
+    def _terms(self, values: FloatArray, exact: bool) -> dict[int, Terms]:
         """By the nodes that are divided, which several functions may read."""
         leaf, node, entry = self._phases.T
         operands = self._by_node(node, [knot.operand for knot in self._knots.values()])
@@ -98,7 +98,9 @@ class Subsets:
             sums, sizes = np.zeros((2, len(keys), values.shape[1]))
             np.add.at(sums, inverse, values[own])
             np.add.at(sizes, inverse, np.abs(values[own]))
-            found[operand] = Terms(keys // size, keys % size, sums, sizes)
+            readers = len(inverse)
+            lost = 0 * sizes if exact else inflate(gamma(readers) * sizes, readers)
+            found[operand] = Terms(keys // size, keys % size, sums, sizes + lost, lost)
         return found
 
     def _by_node(self, node: NDArray[np.int64], facts: Sequence[float]) -> NDArray[Any]:

@@ -14,20 +14,23 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Terms:
-    """``sum values . v[entry]`` over entries of one node's value v, as exact numbers.
+    """``sum values . v[entry]`` over entries of one node's value v, up to ``lost``.
 
-    ``sets`` and ``entries`` are (terms,), no pair of them twice; ``values`` is (terms, rows), and
-    ``sizes`` the sum of the absolute values of what was added up to each.
+    ``sets`` and ``entries`` are (terms,), no pair of them twice; ``values`` is (terms, rows),
+    ``sizes`` the sum of the absolute values of what was added up to each, and ``lost`` what each
+    value may be off by.
     """
 
     sets: IntArray
     entries: IntArray
     values: FloatArray
     sizes: FloatArray
+    lost: FloatArray
 
     def take(self, which: slice | list[int]) -> Terms:
         """Some of the rows."""
-        return Terms(self.sets, self.entries, self.values[:, which], self.sizes[:, which])
+        own = (part[:, which] for part in (self.values, self.sizes, self.lost))
+        return Terms(self.sets, self.entries, *own)
 
     def added(
         self, c: FloatArray | None, shape: tuple[int, ...], reach: FloatArray, flush: float
@@ -42,6 +45,6 @@ class Terms:
         flat[self.sets, :, self.entries] = found
         near = far[self.sets if len(far) > 1 else 0, self.entries][:, None]
         loss = np.zeros(shape[:2])
-        off = 2 * U * np.abs(found) * near + 8 * TINY * (1 + near)
+        off = (2 * U * np.abs(found) + 2 * self.lost) * near + 8 * TINY * (1 + near)
         np.add.at(loss, self.sets, off + 2 * flush * (self.sizes + np.abs(earlier)))
         return full, loss

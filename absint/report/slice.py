@@ -17,7 +17,7 @@ from absint.problem import InputError, Problem
 from absint.proofs.check import CheckReport
 from absint.proofs.format import Certificate
 from absint.proofs.leaves import Leaf, leaves
-from absint.proofs.stream import Arity, Rule, steps
+from absint.proofs.stream import SUMS, Arity, Rule, steps
 
 FloatArray = NDArray[np.float64]
 MAX_TILES = 500_000
@@ -35,7 +35,13 @@ class Kind(Enum):
 
 
 _ORDER = list(Kind)
-KINDS = {Rule.SAFE: Kind.SAFE, Rule.MIX: Kind.MIXED, Rule.EMPTY: Kind.EMPTY, Rule.OPEN: Kind.OPEN}
+KINDS = {
+    Rule.SAFE: Kind.SAFE,
+    Rule.MIX: Kind.MIXED,
+    Rule.FARKAS: Kind.MIXED,
+    Rule.EMPTY: Kind.EMPTY,
+    Rule.OPEN: Kind.OPEN,
+}
 
 
 @dataclass(frozen=True)
@@ -169,7 +175,7 @@ def _tiles(
 
 
 def _kind(leaf: Leaf) -> Kind:
-    phased = leaf.phases and leaf.rule in (Rule.SAFE, Rule.MIX)
+    phased = leaf.phases and leaf.rule in (Rule.SAFE, *SUMS)
     return Kind.PHASED if phased else KINDS[leaf.rule]
 
 

@@ -17,7 +17,7 @@ from absint.proofs.exact.bounds import ExactBounds, Interval, Lines, function_of
 from absint.proofs.exact.numbers import Array, chosen, exact, exact_all, zeros
 from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.leaves import Leaf, leaves
-from absint.proofs.stream import Arity, Rule, multiplier
+from absint.proofs.stream import SUMS, Arity, Rule, farkas_numbers, multiplier
 from absint.proofs.transformers.piecewise import PiecewiseLinear
 
 Terms = dict[int, Array]
@@ -135,24 +135,30 @@ class ExactClaims:
 
     def _parts(
         self, leaf: Leaf, conjunction: int
-    ) -> tuple[list[tuple[int, LinearConstraint]], list[float]] | None:
+    ) -> tuple[list[tuple[float, LinearConstraint]], list[float]] | None:
         """Constraints with their weights, and the phases' multipliers; None where it names none."""
         own, region = self.cell.catastrophe[conjunction], self.cell.constraints
-        if leaf.rule is Rule.MIX:
+        if leaf.rule in SUMS:
+            mixed = leaf.rule is Rule.MIX
+            numbers = leaf.choices if mixed else farkas_numbers(leaf.choices).tolist()
             width = [len(c) + len(region) + len(leaf.phases) for c in self.cell.catastrophe]
             begin = sum(width[:conjunction])
-            given = leaf.choices[begin : begin + width[conjunction]]
+            given = numbers[begin : begin + width[conjunction]]
             rows = [*own, *region]
             if not any(given):
                 return None
             weighed = [(w, row) for w, row in zip(given, rows, strict=False) if w]
-            return weighed, [multiplier(byte) for byte in given[len(rows) :]]
+            pulls = given[len(rows) :]
+            return weighed, [multiplier(int(x)) for x in pulls] if mixed else list(pulls)
         rows = list(region) if leaf.rule is Rule.EMPTY else list(own)
         chosen = leaf.choices[0 if leaf.rule is Rule.EMPTY else conjunction]
         return ([(1, rows[chosen])], []) if chosen < len(rows) else None
 
     def _sum(
-        self, leaf: Leaf, weighed: Sequence[tuple[int, LinearConstraint]], multipliers: list[float]
+        self,
+        leaf: Leaf,
+        weighed: Sequence[tuple[float, LinearConstraint]],
+        multipliers: list[float],
     ) -> tuple[Terms, object, bool]:
         """Coefficients, bound and strictness of a weighted sum of constraints and phases."""
         total = _Sum(self.graph)
@@ -196,7 +202,8 @@ class _Sum:
         """The coefficients of a node's entries, flat."""
         return self._flat.setdefault(position, zeros(self.graph.nodes[position].size))
 
-    def add(self, weight: int, row: LinearConstraint) -> None:
+    def add(self, factor: float, row: LinearConstraint) -> None:
+        weight = exact(float(factor))
         places = [(n, p, row.inputs) for n, p in self.graph.input_slices().items()]
         places += [(n, p, row.outputs) for n, p in self.graph.output_slices()]
         for position, place, terms in places:

@@ -59,7 +59,7 @@ LEMMAS = (
         "mixed constraints",
         "A weighted sum of rows with a positive lower bound (not negative, where a strict row "
         "has weight) shows that they cannot all hold.",
-        frozenset({"rule:mix"}),
+        frozenset({"rule:mix", "rule:farkas"}),
         _mixed,
     ),
 )

@@ -80,7 +80,7 @@ LEMMAS = (
         "mixed with phases",
         "A lower bound above zero of a weighted row and a multiple of what a phase says is not "
         "positive shows that no point has the phase and meets the row's constraint.",
-        frozenset({"rule:mix"}),
+        frozenset({"rule:mix", "rule:farkas"}),
         _multiplied,
     ),
 )

@@ -13,9 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from absint.proofs.stream import Rule
+from absint.proofs.stream import SUMS, Rule
 from absint.search.attack import Counterexample
 from absint.search.outlook import outlook
+from absint.search.phases.closer import farkas
 from absint.search.phases.ground import Found, Ground, Task
 from absint.search.phases.merge import merge, operands
 from absint.search.phases.sets import OpenSet
@@ -50,7 +51,7 @@ class PhaseSearch:
         self.stuck = sorted(stuck)
         self.waiting = [place.node for place in tree.open_phases() if place.node not in stuck]
         """Open nodes of the tree of which nothing is known yet."""
-        self._closed = sum(rule.rule is Rule.MIX for rule in tree.rules)
+        self._closed = sum(rule.rule in SUMS for rule in tree.rules)
 
     @property
     def started(self) -> bool:
@@ -212,9 +213,19 @@ class PhaseSearch:
         item = item.with_sum(found.conjunction, found.sum)
         item = replace(item, focus=found.conjunction, split=found.split)
         if item.split < 0:
-            self.stuck.append(item.number)
+            self._last(item)
         else:
             heapq.heappush(self.heap, (item.score, item.number, item))
+
+    def _last(self, item: OpenSet) -> None:
+        """What to do with a set of which no neuron is left to be split."""
+        with np.errstate(all="ignore"):
+            found = farkas(self.ground, item, self.slack)
+        if found is None:
+            self.stuck.append(item.number)
+        else:
+            self.tree.close(item.number, Rule.FARKAS, found)
+            self._closed += 1
 
     def _close(self, item: OpenSet) -> None:
         self.tree.close(item.number, Rule.MIX, operands(self.ground, item))
