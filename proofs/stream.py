@@ -49,7 +49,7 @@ class Rule(IntEnum):
     """The lower slopes of neurons in the backward passes of the leaves below. Operands: for each
     conjunction, one byte for each neuron."""
 
-    FARKAS = 9
+    FARKAS = 10
     """As MIX, but each weight and multiplier is a float64 (little endian) of ``farkas_numbers``."""
 
     @property
