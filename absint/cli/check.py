@@ -45,8 +45,8 @@ be read or is wrong; 4 not supported; 130 interrupted. Only 0 means that the pro
 )
 @path_option(
     "--leaves",
-    help="Instead of CERTIFICATE: a CSV file of the boxes that another tool has verified. Every "
-    "bound is recomputed, and whether they cover the region.",
+    help="Instead of CERTIFICATE: a CSV file of the boxes, or of the phases of neurons, "
+    "that another tool has verified. Every bound is recomputed, and whether they cover the region.",
 )
 @click.option("--property", "name", help="With --leaves: which of the spec's properties.")
 @path_option("--keep", help="With --leaves: write what was confirmed as a certificate of ours.")

@@ -26,9 +26,10 @@ def show(
         print(dumps(_facts(path, found, kept, seconds, exit_code)))
         return
     report, confirmed = found.report, _confirmed(found)
-    print(f"{path}: {report.name}: {confirmed} of {count(found.listed, 'box', 'boxes')} confirmed")
+    print(f"{path}: {report.name}: {confirmed} of {_listed(found)} confirmed")
     for number in found.refused[:SHOWN]:
-        print(f"  box {number + 1} is not: the bounds recomputed here do not prove it")
+        name = f"{'box' if found.boxes else 'leaf'} {number + 1}"
+        print(f"  {name} is not: the bounds recomputed here do not prove it")
     if found.outside:
         print(f"  {count(found.outside, 'box lies', 'boxes lie')} outside of the region")
     left = open_share(report)
@@ -37,6 +38,10 @@ def show(
     print(f"  {result}: {cover} ({count(report.leaves, 'leaf', 'leaves')}, {seconds:.2f} s)")
     if kept is not None:
         print(f"  certificate: {kept}")
+
+
+def _listed(found: Confirmation) -> str:
+    return count(found.listed, *(("box", "boxes") if found.boxes else ("leaf", "leaves")))
 
 
 def _confirmed(found: Confirmation) -> int:

@@ -42,16 +42,18 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What a list of boxes came to: what the checker says of the proof that they make, and a
+    """What a list of leaves came to: what the checker says of the proof that they make, and a
     certificate of as much of it as holds."""
 
     certificate: Certificate
     report: CheckReport
     listed: int
     refused: tuple[int, ...]
-    """Of the listed boxes those of which some part does not hold."""
+    """Of the listed leaves those of which some part does not hold."""
     outside: int
-    """How many lie outside of the region altogether."""
+    """How many boxes lie outside of the region altogether."""
+    boxes: bool = True
+    """Whether the leaves are boxes; else sets that phases give."""
 
 
 def confirm(

@@ -102,7 +102,7 @@ class Store:
         conjunctions = np.array([conjunction for _, conjunction in wanted])
         weights = np.stack([known.weights for known in sums])
         chosen = np.stack([item.slopes[conjunction] for item, conjunction in wanted])
-        new, at = np.nonzero(fresh)
+        new, at = np.nonzero(fresh & (self.place[entries] >= 0))
         split = entries[new, at]
         coefficients = np.stack([known.coefficients for known in sums]).astype(np.float64)
         start = first_multipliers(
