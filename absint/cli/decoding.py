@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from absint.cli.earlier import read_earlier
 from absint.cli.progress import ProgressLine
 from absint.cli.targets import Targets
 from absint.decode.task import DecodeTask, load, verify_each
@@ -22,20 +23,23 @@ if TYPE_CHECKING:
 
 def verify(request: Request, options: SearchOptions) -> int:
     """Verifies all properties; returns the exit code. Raises InputError and UnsupportedError."""
-    if request.resume is not None:
-        raise InputError("a proof about a network that decodes cannot be resumed", "--resume")
     if request.warm is not None:
         raise InputError("is not for networks that decode", "--warm-start")
     if options.backend != BACKENDS[0]:
         raise InputError("has no bounds for networks that decode", f"--backend {options.backend}")
     task = load(request.model, request.region, trusted=request.trusted, semantics=options.semantics)
-    names = [problem.name for problem in task.spec.problems]
+    problems = task.spec.problems
+    names = [problem.name for problem in problems]
+    earlier = None
+    if request.resume is not None:
+        bound = {"model": task.network.digest, "spec": task.spec.digest}
+        earlier = read_earlier(request.resume, bound, problems)
     certificate, found = request.certificate, request.counterexample
     targets = Targets.of(names, request.region, certificate, found, counterexample)
     report, line = _reporter(request.style, task, options), ProgressLine(request.region.name)
     watched = dataclasses.replace(options, progress=line.search)
     named = (request.model, request.region)
-    return targets.deliver(task, named, verify_each(task, watched), report, line)
+    return targets.deliver(task, named, verify_each(task, watched, earlier), report, line)
 
 
 def _reporter(

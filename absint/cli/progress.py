@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-
-from absint.search.options import Status
 
 INTERVAL = 0.2
 
@@ -20,10 +17,9 @@ class ProgressLine:
         self._width = 0
         self._active = sys.stderr.isatty()
 
-    def search(self, status: Status) -> None:
-        known = status.open and math.isfinite(status.lowest)
-        bound = f", loosest bound {status.lowest:.3g}" if known else ""
-        self._show(f"{status.closed} boxes proved, {status.open} open{bound}")
+    def search(self, moment: object) -> None:
+        """Shows what a moment of a search says of itself."""
+        self._show(str(moment))
 
     def check(self, leaves: int) -> None:
         self._show(f"checking: {leaves} leaves")

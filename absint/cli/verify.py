@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from absint.api import Task, load, verify_each
+from absint.cli.earlier import read_earlier, read_warm
 from absint.cli.options import (
     SETTINGS,
     converted,
@@ -25,9 +26,6 @@ from absint.cli.progress import ProgressLine
 from absint.cli.signals import noted
 from absint.cli.targets import Counterexamples, Targets
 from absint.problem import InputError
-from absint.problem.decode import DecodeProblem
-from absint.proofs.format import Certificate, CertificateError
-from absint.report import files
 from absint.search.options import BACKENDS, EXECUTORS, SearchOptions
 
 EPILOG = """\b
@@ -233,8 +231,10 @@ class Request:
             raise InputError("counts prompts: it is for specs with 'decode'", "--count")
         task = load(self.model, self.region, trusted=self.trusted, semantics=options.semantics)
         targets = self._targets(task)
-        earlier = None if self.resume is None else _read_certificate(self.resume, task)
-        warm = None if self.warm is None else _read_warm(self.warm, task)
+        bound = {"model": task.model.digest, "spec": task.spec.digest}
+        problems = task.spec.properties
+        earlier = None if self.resume is None else read_earlier(self.resume, bound, problems)
+        warm = None if self.warm is None else read_warm(self.warm, problems)
         report, line = reporter(self.style, task, options), ProgressLine(self.region.name)
         with noted() as stop:
             watched = dataclasses.replace(options, progress=line.search, stop=stop)
@@ -251,34 +251,3 @@ class Request:
             kind = counterexample
         names = [problem.name for problem in task.spec.properties]
         return Targets.of(names, self.region, self.certificate, self.counterexample, kind)
-
-
-def _read(path: Path) -> Certificate:
-    """Raises InputError."""
-    try:
-        return Certificate.from_bytes(files.read(path, "certificate"))
-    except CertificateError as error:
-        raise InputError(str(error), str(path)) from error
-
-
-def _read_warm(path: Path, task: Task) -> Certificate:
-    """A certificate to start from. Raises InputError unless the spec has its property."""
-    certificate = _read(path)
-    names = [problem.name for problem in task.spec.properties]
-    if certificate.problem.name not in names or isinstance(certificate.problem, DecodeProblem):
-        raise InputError(f"cannot be started from: the spec has only {', '.join(names)}", str(path))
-    return certificate
-
-
-def _read_certificate(path: Path, task: Task) -> Certificate:
-    """A certificate to go on from. Raises InputError unless it is about ``task``."""
-    certificate = _read(path)
-    for part, bound, found in (
-        ("model", certificate.model, task.model.digest),
-        ("spec", certificate.spec, task.spec.digest),
-    ):
-        if bound != found:
-            raise InputError(f"cannot be resumed: it is about another {part}", str(path))
-    if certificate.problem not in task.spec.properties:
-        raise InputError("cannot be resumed: it is about another property", str(path))
-    return certificate

@@ -7,13 +7,16 @@ harmless; the checker runs them again, rigorously, so nothing here is trusted.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from absint.decode.greedy import Decoder, Transcript
+from absint.decode.status import Moment, Running
+from absint.decode.timed import OutOfTimeError, require_time
 from absint.decode.tree import Branch, Shared
 from absint.ir.affine import IntArray
 from absint.problem.decode import DecodeProblem, until_stop
@@ -22,10 +25,13 @@ from absint.proofs.decode.check import StepBounds
 from absint.proofs.decode.state import Rules
 from absint.proofs.decode.stream import Rule, Step
 from absint.proofs.decode.walk import texts
+from absint.proofs.tokens import BoolArray
 from absint.search.options import Deadline
 
 BOX = 4096
 """Texts that are run together: one rule of the proof."""
+PART = 512
+"""Of these, between two looks at the time."""
 CLOSE = 1e-3
 """A margin that rounding, also to float32, may decide."""
 
@@ -46,6 +52,7 @@ class Enumeration:
     whole: Shared | None = None
     close: float = CLOSE
     """Below this margin a text is run rigorously at once."""
+    progress: Callable[[Moment], None] | None = None
     texts: int = 0
     """How many texts were run."""
     _left: list[tuple[Branch, Node, int]] = field(default_factory=list)
@@ -56,11 +63,17 @@ class Enumeration:
         boxes = self._boxes()
         with ThreadPoolExecutor(self.jobs) as pool:
             while batch := list(itertools.islice(boxes, self.jobs)):
-                for branch, (left, bad) in zip(batch, pool.map(self._open, batch), strict=True):
+                for branch, found in zip(batch, pool.map(self._open, batch), strict=True):
+                    if found is None:
+                        self._left.append((branch, node, 0))
+                        continue
+                    left, bad = found
                     self.texts += texts(branch.state)
                     self._close(branch, left, 0)
                     if len(bad):
                         yield bad
+                if self.progress is not None:
+                    self.progress(Running(self.texts, node.count))
         if self.whole is not None:
             for branch, _, _ in self._left:
                 branch.lead_to(self.whole)
@@ -101,20 +114,34 @@ class Enumeration:
         step = Step(Rule.SPLIT, slot=slot, parts=tuple(parts))
         return branch.close(step, self.rules.split(branch.state, slot, parts))
 
-    def _open(self, branch: Branch) -> tuple[IntArray, IntArray]:
-        """The prompts of a box that are not proved, and those of them that are catastrophic."""
+    def _open(self, branch: Branch) -> tuple[IntArray, IntArray] | None:
+        """The prompts of a box that are not proved, and those of them that are catastrophic.
+
+        None: the deadline was over before.
+        """
         sets = (list(members(mask)) for mask in branch.state.sets)
         prompts = np.array(list(itertools.product(*sets)), dtype=np.int64)
+        parts = [prompts[begin : begin + PART] for begin in range(0, len(prompts), PART)]
+        with suppress(OutOfTimeError):
+            found = [self._run(part) for part in parts]
+            left, bad = (np.concatenate(masks) for masks in zip(*found, strict=True))
+            return prompts[left], prompts[bad & left]
+        return None
+
+    def _run(self, prompts: IntArray) -> tuple[BoolArray, BoolArray]:
+        """Which prompts are not proved, and which are catastrophic. Raises OutOfTimeError."""
+        require_time(self.deadline)
         written = self.decoder.decode(prompts)
         bad = self._catastrophic(prompts, written)
         close = np.nan_to_num(written.margins, nan=np.inf).min(axis=1) < self.close
         close |= (np.abs(written.values) < self.close).any(axis=1)
         left = bad.copy()
         if close.any():
+            require_time(self.deadline)
             left[close] = ~self.bounds.runs.harmless_texts(self.rules.cell, prompts[close])
-        return prompts[left], prompts[bad & left]
+        return left, bad
 
-    def _catastrophic(self, prompts: IntArray, written: Transcript) -> np.ndarray:
+    def _catastrophic(self, prompts: IntArray, written: Transcript) -> BoolArray:
         problem: DecodeProblem = self.rules.problem
         return np.array(
             [

@@ -5,30 +5,33 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from absint.decode.cell import Cell
 from absint.decode.enumerate import CLOSE, Enumeration
 from absint.decode.greedy import Decoder, Transcript
 from absint.decode.remainder import Remainder
 from absint.decode.result import DecodeCounterexample, DecodeResult
+from absint.decode.resume import undecided
 from absint.decode.search import CellSearch, Effort
-from absint.decode.tree import Branch, Shared, to_bytes
+from absint.decode.status import Checking
+from absint.decode.timed import TimedBounds
+from absint.decode.tree import Branch, Shared
 from absint.ir import Graph
 from absint.ir.affine import IntArray
 from absint.ir.graph import FloatArray
+from absint.problem import InputError
 from absint.problem.decode import DecodeProblem, until_stop
 from absint.problem.outlook import Outlook
 from absint.problem.pieces import Pieces
 from absint.problem.promptset import PromptSet, PromptSpace, TooLargeError
 from absint.proofs.decode.check import DecodeReport, StepBounds, check_decode, graphs_digest
-from absint.proofs.decode.remaining import OpenPrompts
 from absint.proofs.decode.state import Rules
-from absint.proofs.decode.walk import Walk
-from absint.proofs.format import Certificate
+from absint.proofs.format import Certificate, CertificateError
 from absint.search import result
 from absint.search.options import Deadline, SearchOptions
 from absint.search.prove import Binding
@@ -62,31 +65,26 @@ def prove_decode(
     runtime: Callable[[int], Runner],
     options: SearchOptions,
     bounds_first: bool = True,
+    resume: Certificate | None = None,
 ) -> DecodeResult:
     """Verifies one property of a decoding network.
 
     ``graphs`` holds the decode graph of each length of prompt; ``runtime(length)`` decodes on the
     real runtime and is asked only to confirm a counterexample. Without ``bounds_first`` texts are
-    run at once: for networks of which bounds say nothing.
+    run at once: for networks of which bounds say nothing. ``resume``: a certificate of the same
+    graphs and problem, of which the open prompts are taken up. Raises InputError for one of others.
     """
-    return _Proof(graphs, problem, binding, runtime, options, bounds_first).run()
+    earlier = None if resume is None else _proofs(resume, graphs, problem)
+    return _Proof(graphs, problem, binding, runtime, options, bounds_first, earlier).run()
 
 
-@dataclass
-class _Cell:
-    """One cell with what has been found of it."""
-
-    rules: Rules
-    region: PromptSet
-    """Its prompts, all of them."""
-    graph: Graph
-    bounds: StepBounds
-    decoder: Decoder
-    proof: bytes = b""
-    cases: int = 0
-    open: Pieces | None = None
-    tree: Branch | None = None
-    shared: list[Shared] = field(default_factory=list)
+def _proofs(
+    resume: Certificate, graphs: Mapping[int, Graph], problem: DecodeProblem
+) -> tuple[bytes, ...]:
+    of_this = resume.graph == graphs_digest(graphs) and resume.problem == problem
+    if not of_this or len(resume.proofs) != len(problem.cells):
+        raise InputError(f"{problem.name}: the certificate to resume is of another proof")
+    return resume.proofs
 
 
 @dataclass
@@ -97,6 +95,8 @@ class _Proof:
     runtime: Callable[[int], Runner]
     options: SearchOptions
     bounds_first: bool
+    earlier: Sequence[bytes] | None
+    """The proofs of the cells to go on from."""
     started: float = field(default_factory=time.monotonic)
     found: DecodeCounterexample | None = None
 
@@ -107,7 +107,7 @@ class _Proof:
         bounds = {n: StepBounds(self.problem, g, n) for n, g in self.graphs.items()}
         decoders = {n: Decoder(g, self.problem) for n, g in self.graphs.items()}
         self.cells = [
-            _Cell(
+            Cell(
                 Rules(self.problem, cell, outlook),
                 PromptSpace(n).of_cell(self.problem, cell),
                 self.graphs[n],
@@ -117,40 +117,72 @@ class _Proof:
             for cell in self.problem.cells
             for n in (len(cell.slots),)
         ]
-        if any(self._attack(Pieces(c.region.space, [c.region]), c) for c in self.cells):
+        self._take_up()
+        if any(self._attack(c.left, c) for c in self.cells):
             return self._falsified()
         if any(self._search(cell) or self._enumerate(cell) for cell in self.cells):
             return self._falsified()
         return self._checked()
+
+    def _take_up(self) -> None:
+        """Begins with the earlier proofs. Raises InputError where they are none."""
+        try:
+            for cell, proof in zip(self.cells, self.earlier or (), strict=False):
+                cell.take_up(proof)
+        except CertificateError as error:
+            raise InputError(f"{self.problem.name}: cannot be resumed: {error}") from error
 
     @property
     def _over(self) -> bool:
         """Whether a counterexample is the whole answer, and there is one."""
         return self.found is not None and not self.options.count
 
-    def _search(self, cell: _Cell) -> bool:
+    def _search(self, cell: Cell) -> bool:
         """Fills in the cell's proof; whether a counterexample on the way ends everything."""
+        if cell.open is not None and not cell.open:
+            return False
         if not self.bounds_first:
-            self._keep(cell, Branch(cell.rules.root()), [])
+            cell.keep(Branch(cell.rules.root()), [])
             return False
         deadline = self._patience(cell)
-        # A single step has no consequences: what one effort leaves, the next would split further.
-        for effort in EFFORTS[-1:] if self.problem.steps == 1 else EFFORTS:
-            search = self._attempt(cell, effort, deadline)
+        for search in self._searches(cell, deadline):
             if not cell.open:
                 return False
             if self._attack(cell.open, cell):
                 return True
             if cell.open.count <= SMALL and not self.problem.probes:
                 Remainder(search, cell.open.united()).close()
-                self._keep(cell, search.root, search.shared)
+                cell.keep(search.root, search.shared)
             if not cell.open or deadline.left() <= 0:
                 return False
         return False
 
-    def _patience(self, cell: _Cell) -> Deadline:
+    def _searches(self, cell: Cell, deadline: Deadline) -> Iterator[CellSearch]:
+        """Searches with more and more effort, each when it has been run.
+
+        After an earlier proof: first what that leaves undecided, where it stands; then what is
+        left open, from the root.
+        """
+        if cell.tree is not None and (begun := undecided(cell.tree, cell.shared)):
+            search = self._new(cell, EFFORTS[-1], deadline)
+            search.root, search.shared = cell.tree, list(cell.shared)
+            yield _run(cell, search, begun)
+        # A single step has no consequences: what one effort leaves, the next would split further.
+        once = self.problem.steps == 1 or self.earlier is not None
+        for effort in EFFORTS[-1:] if once else EFFORTS:
+            search, begun = self._new(cell, effort, deadline), []
+            if self.earlier is not None:
+                begun, search.shared = cell.set_apart(search.root)
+            yield _run(cell, search, begun)
+
+    def _new(self, cell: Cell, effort: Effort, deadline: Deadline) -> CellSearch:
+        seed, jobs, progress = self.options.seed, self.options.jobs, self.options.progress
+        bounds, decoder = TimedBounds(cell.bounds, deadline), cell.decoder
+        return CellSearch(cell.rules, bounds, decoder, effort, deadline, seed, jobs, progress)
+
+    def _patience(self, cell: Cell) -> Deadline:
         """A search by bounds may take a part of what running every text would."""
-        count = cell.region.count
+        count = cell.left.count
         if count > self.deadline.left() / (SHARE * QUICKEST):
             return self.deadline
         few = sample(cell.region, FEW, self.random)
@@ -160,7 +192,7 @@ class _Proof:
         each = (time.monotonic() - begun) / max(1, len(few))
         return Deadline.after(min(self.deadline.left(), max(LEAST, SHARE * each * count)))
 
-    def _enumerate(self, cell: _Cell) -> bool:
+    def _enumerate(self, cell: Cell) -> bool:
         """Runs what the search left open, as far as time allows; whether that ends everything."""
         if not cell.open or self.deadline.left() <= 0:
             return False
@@ -172,15 +204,15 @@ class _Proof:
         whole = None if old is None else Shared(old.state, old)
         deadline = Deadline.after(CHECKED * self.deadline.left())
         fast = Decoder(cell.graph, self.problem, load=_single)
-        jobs, close = self.options.jobs, self._close(cell)
-        work = Enumeration(cell.rules, cell.bounds, fast, deadline, jobs, whole, close)
+        jobs, close, tell = self.options.jobs, self._close(cell), self.options.progress
+        work = Enumeration(cell.rules, cell.bounds, fast, deadline, jobs, whole, close, tell)
         for suspects in work.run(root, left.root):
             if self._confirm(suspects):
                 return True
-        self._keep(cell, root, cell.shared if whole is None else [whole, *cell.shared])
+        cell.keep(root, cell.shared if whole is None else [whole, *cell.shared])
         return False
 
-    def _close(self, cell: _Cell) -> float:
+    def _close(self, cell: Cell) -> float:
         """The margin below which the checker may see a tie, as a few texts tell."""
         if self.problem.semantics.contract is None:
             return CLOSE
@@ -188,27 +220,7 @@ class _Proof:
         doubt = cell.bounds.runs.doubt(few)
         return max(CLOSE, DOUBTS * doubt) if math.isfinite(doubt) else math.inf
 
-    def _attempt(self, cell: _Cell, effort: Effort, deadline: Deadline) -> CellSearch:
-        seed, jobs = self.options.seed, self.options.jobs
-        search = CellSearch(cell.rules, cell.bounds, cell.decoder, effort, deadline, seed, jobs)
-        search.run()
-        cell.cases += search.cases
-        self._keep(cell, search.root, search.shared)
-        return search
-
-    def _keep(self, cell: _Cell, root: Branch, shared: list[Shared]) -> None:
-        """Takes a proof where it leaves fewer prompts open than the one before."""
-        proof = to_bytes(root, shared, len(self.problem.vocabulary))
-        walk = Walk(self.problem, cell.rules.cell, proof, cell.rules.outlook)
-        still_open = OpenPrompts(self.problem, cell.rules.cell)
-        for visit in walk.visits():
-            still_open.add(visit)
-        found = still_open.found()
-        if cell.open is None or found.count < cell.open.count:
-            cell.proof, cell.open = proof, found
-            cell.tree, cell.shared = root, list(shared)
-
-    def _attack(self, prompts: Pieces, cell: _Cell) -> bool:
+    def _attack(self, prompts: Pieces, cell: Cell) -> bool:
         """Runs prompts out of a set; whether a catastrophic one among them ends everything."""
         if self.found is not None:
             return self._over
@@ -256,9 +268,10 @@ class _Proof:
             tuple(cell.proof for cell in self.cells),
         ).to_bytes()
         begun = time.monotonic()
-        report = check_decode(
-            Certificate.from_bytes(certificate), self.graphs, self.problem, jobs=self.options.jobs
-        )
+        tell, jobs = self.options.progress, self.options.jobs
+        told = None if tell is None else (lambda cases: tell(Checking(cases)))
+        claim = Certificate.from_bytes(certificate)
+        report = check_decode(claim, self.graphs, self.problem, told, jobs)
         effort = self._effort(time.monotonic() - begun)
         if self.found is not None:
             verdict = Verdict.FALSIFIED
@@ -266,6 +279,13 @@ class _Proof:
             verdict = Verdict.VERIFIED if report.accepted else Verdict.UNKNOWN
         reason = _reason(report) if verdict is Verdict.UNKNOWN else ""
         return DecodeResult(self.problem, verdict, effort, certificate, report, self.found, reason)
+
+
+def _run(cell: Cell, search: CellSearch, begun: Sequence[Branch]) -> CellSearch:
+    search.run(begun)
+    cell.cases += search.cases
+    cell.keep(search.root, search.shared, search.unfinished)
+    return search
 
 
 def _reason(report: DecodeReport) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from absint.decode.search import BATCH, CellSearch
+from absint.decode.timed import OutOfTimeError
 from absint.decode.tree import Branch, Shared
 from absint.problem.promptset import Node, PromptSet, members
 from absint.proofs.decode.stream import Rule, Step
@@ -28,8 +30,9 @@ class Remainder:
         search.root = Branch(whole.state)
         singles: list[Branch] = []
         self._divide(search.root, self.prompts.root, 0, whole, singles)
-        while singles and search.deadline.left() > 0:
-            singles = self._emit(singles)
+        with suppress(OutOfTimeError):
+            while singles and search.deadline.left() > 0:
+                singles = self._emit(singles)
 
     def _divide(
         self, branch: Branch, node: Node, slot: int, whole: Shared, singles: list[Branch]

@@ -11,7 +11,7 @@ import heapq
 import math
 import random
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -22,7 +22,10 @@ from absint.decode.gauge import Gauge
 from absint.decode.greedy import Decoder
 from absint.decode.outcomes import Outcomes
 from absint.decode.split import Cut, Splitter
+from absint.decode.status import Bounding, Moment
+from absint.decode.timed import OutOfTimeError, require_time
 from absint.decode.tree import Branch, Shared
+from absint.ir.affine import IntArray
 from absint.problem.outlook import NO, YES
 from absint.problem.promptset import members
 from absint.proofs.decode.check import StepBounds
@@ -58,8 +61,11 @@ class CellSearch:
     deadline: Deadline
     seed: int = 0
     jobs: int = 1
+    progress: Callable[[Moment], None] | None = None
     shared: list[Shared] = field(default_factory=list)
     cases: int = 0
+    unfinished: bool = False
+    """Whether the deadline cut the search off."""
 
     def __post_init__(self) -> None:
         self.root = Branch(self.rules.root())
@@ -68,17 +74,23 @@ class CellSearch:
         self._splitter = Splitter(self.rules, self.bounds, self._outcomes)
         self._gauge = Gauge(self.rules, self.bounds)
 
-    def run(self) -> None:
-        """Builds the proof; what the deadline cuts off stays open."""
-        trees = [self.root]
+    def run(self, begun: Sequence[Branch] = ()) -> None:
+        """Builds the proof; what the deadline cuts off stays open.
+
+        ``begun``: undecided branches of a proof that it goes on with; none: its root.
+        """
+        trees: dict[int, list[Branch]] = {}
+        for branch in begun or [self.root]:
+            trees.setdefault(len(branch.state.sets), []).append(branch)
         while trees and self.deadline.left() > 0:
+            tokens = min(trees)
             following: dict[Hashable, Shared] = {}
-            self._prove(trees, following)
+            self._prove(trees.pop(tokens), following)
             self.shared += following.values()
-            trees = []
             for one in following.values():
                 one.tree = Branch(one.state)
-                trees.append(one.tree)
+                trees.setdefault(tokens + 1, []).append(one.tree)
+        self.unfinished |= bool(trees)
 
     def _prove(self, trees: Sequence[Branch], following: dict[Hashable, Shared]) -> None:
         """Decides all branches of the trees of one step, many side by side, the largest first.
@@ -87,15 +99,29 @@ class CellSearch:
         """
         waiting = Queue(trees)
         allowance = self.effort.branches * len(trees)
-        while waiting and self.deadline.left() > 0:
-            batch: list[Branch] = []
-            while waiting and len(batch) < FRONT:
-                settled = self._settle(waiting.pop(), waiting)
-                batch += [settled] if settled else []
-            ready = self._probe(batch, waiting, allowance > 0)
-            if ready:
-                allowance += self._emit(ready, waiting, following, allowance > 0)
-            allowance -= 2 * (len(batch) - len(ready))
+        try:
+            while waiting and self.deadline.left() > 0:
+                allowance += self._round(waiting, following, allowance > 0)
+                self._tell(trees[0].state, len(waiting))
+        except OutOfTimeError:
+            self.unfinished = True
+        self.unfinished |= bool(waiting)
+
+    def _round(self, waiting: Queue, following: dict[Hashable, Shared], more: bool) -> int:
+        """Works on the next branches; what that adds to the allowance."""
+        batch: list[Branch] = []
+        while waiting and len(batch) < FRONT:
+            settled = self._settle(waiting.pop(), waiting)
+            batch += [settled] if settled else []
+        ready = self._probe(batch, waiting, more)
+        asked = 2 * (len(batch) - len(ready))
+        return (self._emit(ready, waiting, following, more) if ready else 0) - asked
+
+    def _tell(self, state: State, waiting: int) -> None:
+        if self.progress is not None:
+            steps = self.rules.problem.steps
+            step = min(self.rules.emitted(state) + 1, steps)
+            self.progress(Bounding(step, steps, self.cases, waiting))
 
     def _settle(self, branch: Branch, waiting: Queue) -> Branch | None:
         """Applies the rules that need no bounds; None where they decide the branch."""
@@ -230,11 +256,23 @@ class CellSearch:
         if not unknown:
             return found
         drawn = [self._sample(states[i]) for i in unknown]
-        flat = np.array(drawn, dtype=np.int64).reshape((len(unknown) * SAMPLES, -1))
-        won = self.decoder.emits(flat).reshape((-1, SAMPLES)).tolist()
+        won = self._written(np.array(drawn, dtype=np.int64))
         for i, own, row in zip(unknown, drawn, won, strict=True):
             self._outcomes.learn(states[i], own, row)
             found[i] = [token for token, _ in Counter(sorted(row)).most_common()]
+        return found
+
+    def _written(self, texts: IntArray) -> list[list[int]]:
+        """The tokens emitted after texts (states, samples, tokens). Raises OutOfTimeError."""
+        found: list[list[int]] = []
+        for begin in range(0, len(texts), BATCH):
+            require_time(self.deadline)
+            some = texts[begin : begin + BATCH]
+            found += (
+                self.decoder.emits(some.reshape((-1, some.shape[2])))
+                .reshape((-1, SAMPLES))
+                .tolist()
+            )
         return found
 
     def _expected(self, state: State) -> list[int]:
@@ -295,8 +333,8 @@ class Queue:
         self._count = 0
         self.add(branches)
 
-    def __bool__(self) -> bool:
-        return bool(self._heap)
+    def __len__(self) -> int:
+        return len(self._heap)
 
     def add(self, branches: Iterable[Branch], urgent: bool = False) -> None:
         for branch in branches:

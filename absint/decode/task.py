@@ -106,13 +106,18 @@ def load(
     return DecodeTask(network, spec, caller, graphs, detector)
 
 
-def verify_each(task: DecodeTask, options: SearchOptions) -> Iterator[DecodeResult]:
-    """The results of a task's properties one by one, as they are found."""
+def verify_each(
+    task: DecodeTask, options: SearchOptions, resume: Certificate | None = None
+) -> Iterator[DecodeResult]:
+    """The results of a task's properties one by one, as they are found.
+
+    ``resume`` is an earlier certificate of the same files, for the property of its name.
+    """
     binding = Binding(task.network.digest, task.spec.digest)
     for problem in task.spec.problems:
-        yield prove_decode(
-            task.graphs_of(problem), problem, binding, _runtime(task, problem), options
-        )
+        own = resume if resume is not None and resume.problem.name == problem.name else None
+        graphs, runtime = task.graphs_of(problem), _runtime(task, problem)
+        yield prove_decode(graphs, problem, binding, runtime, options, resume=own)
 
 
 def _runtime(task: DecodeTask, problem: DecodeProblem) -> Callable[[int], Runner]:

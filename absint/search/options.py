@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ class Status:
     lowest: float
     """The lowest bound among open boxes: how far the loosest is from being proved."""
     seconds: float
+
+    def __str__(self) -> str:
+        known = self.open and math.isfinite(self.lowest)
+        bound = f", loosest bound {self.lowest:.3g}" if known else ""
+        return f"{self.closed} boxes proved, {self.open} open{bound}"
 
 
 def never() -> bool:
@@ -52,7 +58,8 @@ class SearchOptions:
     device: str = "cpu"
     count: bool = False
     backend: str = BACKENDS[0]
-    progress: Callable[[Status], None] | None = None
+    progress: Callable[[object], None] | None = None
+    """Told moments of a search, whose text says how far it is."""
     semantics: Meaning | None = None
     executor: str = EXECUTORS[0]
     stop: Callable[[], bool] = never

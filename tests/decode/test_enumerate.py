@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from enumerated import BINDING, case, violations
@@ -18,6 +20,17 @@ from absint.proofs.format import Certificate
 from absint.search.options import Deadline
 
 NOW, LONG = Deadline.after(0.0), Deadline.after(1e6)
+
+
+@dataclass
+class Looks:
+    """A deadline that is over after so many looks at it."""
+
+    count: int
+
+    def left(self) -> float:
+        self.count -= 1
+        return float(self.count >= 0)
 
 
 class Region:
@@ -95,6 +108,27 @@ def test_what_the_deadline_leaves_stays_open() -> None:
     assert work.texts == 0
     open_ = region.report([tree(region.problem, root, [])] * len(region.problem.cells))
     assert open_.open_count == open_.prompts
+
+
+@pytest.mark.parametrize("looks", range(1, 12))
+def test_a_box_that_the_deadline_cuts_off_stays_open(
+    looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After any number of looks at the time: what is run is proved, nothing else is."""
+    monkeypatch.setattr("absint.decode.enumerate.BOX", 8)
+    monkeypatch.setattr("absint.decode.enumerate.PART", 2)
+    region, told = Region(301), []
+    work = region.enumeration(0)
+    work.deadline, work.progress = Looks(looks), told.append
+    root, proofs = Branch(work.rules.root()), []
+    list(work.run(root, region.all(0).root))
+    proofs = [tree(region.problem, root, [])] * len(region.problem.cells)
+    report = region.report(proofs)
+    assert not report.rejected
+    left, bad = set(report.open_prompts[0]), violations(region.graph, region.problem)[0]
+    assert bad <= left
+    assert len(left - bad) >= region.all(0).count - work.texts
+    assert [moment.texts for moment in told][-1:] == [work.texts] * bool(told)
 
 
 def test_close_calls_are_run_rigorously(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import importlib
 import itertools
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,10 +14,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from absint.decode.greedy import Decoder
 from absint.decode.prove import prove_decode
 from absint.decode.result import DecodeResult
+from absint.decode.search import CellSearch, Effort
+from absint.decode.timed import TimedBounds
 from absint.ir import Graph, evaluate
-from absint.search.options import SearchOptions
+from absint.problem.outlook import Outlook
+from absint.proofs.decode.check import StepBounds
+from absint.proofs.decode.state import Rules
+from absint.search.options import Deadline, SearchOptions
 from absint.search.result import Verdict
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "g2p"))
@@ -66,6 +73,20 @@ def test_a_step_sees_only_what_was_written_before_it() -> None:
     assert (first[:3] == second[:3]).all()
     assert (first[3] != second[3]).any()
     assert (first[:, sorted(g2p.PHONEME_IDS)] > first[:, sorted(g2p.LETTER_IDS)].max()).all()
+
+
+def test_bounds_of_one_state_may_take_minutes_but_end_with_the_search() -> None:
+    """Of a network of the package's size, with a free letter in each of seven slots."""
+    graph, claim = g2p.decode_graph(weights(0, 256), 7), words.problem(words.region(["*" * 7], []))
+    bounds, deadline = StepBounds(claim, graph, 7), Deadline.after(1.0)
+    rules, decoder = Rules(claim, claim.cells[0], Outlook(claim)), Decoder(graph, claim)
+    effort, timed = Effort(2, 400), TimedBounds(bounds, deadline)
+    begun = time.process_time()
+    search = CellSearch(rules, timed, decoder, effort, deadline)
+    search.run()
+    assert time.process_time() - begun < 8.0
+    assert search.unfinished
+    assert not search.cases or not search.shared
 
 
 def test_a_region_without_words_holds_all_others() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ def _print_open(result: DecodeResult, facts: dict[str, Any]) -> None:
         for prompt in counts.first(found, len(facts["open_examples"])):
             print(f"    {words.text(vocabulary, prompt)}")
     if proof is not None:
-        print(f"  proof so far: {proof['path']} ({count(proof['cases'], 'abstract case')})")
+        path, cases = proof["path"], count(proof["cases"], "abstract case")
+        print(f"  proof so far: {path}, {cases} (go on with --resume {shlex.quote(path)})")
 
 
 def print_transcript(facts: dict[str, Any]) -> None:
