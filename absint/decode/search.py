@@ -7,8 +7,6 @@ Nothing here is trusted: the checker recomputes every bound.
 
 from __future__ import annotations
 
-import heapq
-import math
 import random
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -21,6 +19,7 @@ import numpy as np
 from absint.decode.gauge import Gauge
 from absint.decode.greedy import Decoder
 from absint.decode.outcomes import Outcomes
+from absint.decode.queue import Queue
 from absint.decode.split import Cut, Splitter
 from absint.decode.status import Bounding, Moment
 from absint.decode.timed import OutOfTimeError, require_time
@@ -323,26 +322,3 @@ def _alike(which: Sequence[int], winners: Sequence[Sequence[int]]) -> Iterator[l
         rest += own
     for begin in range(0, len(rest), BATCH):
         yield rest[begin : begin + BATCH]
-
-
-class Queue:
-    """Branches that are not decided: urgent ones first, then the largest."""
-
-    def __init__(self, branches: Iterable[Branch]) -> None:
-        self._heap: list[tuple[float, int, Branch]] = []
-        self._count = 0
-        self.add(branches)
-
-    def __len__(self) -> int:
-        return len(self._heap)
-
-    def add(self, branches: Iterable[Branch], urgent: bool = False) -> None:
-        for branch in branches:
-            size = sum(math.log(mask.bit_count()) for mask in branch.state.sets)
-            size += math.inf if urgent else 0.0
-            heapq.heappush(self._heap, (-size, self._count, branch))
-            self._count += 1
-
-    def pop(self) -> Branch:
-        """The largest, which the queue loses."""
-        return heapq.heappop(self._heap)[2]

@@ -14,7 +14,7 @@ from absint.decode.influence import Influence
 from absint.decode.network import decode_graph
 from absint.decode.outcomes import Outcomes
 from absint.decode.prove import prove_decode
-from absint.decode.search import Queue
+from absint.decode.queue import Queue
 from absint.decode.tree import Branch
 from absint.ir import Graph
 from absint.problem.decode import All, Atom, DecodeProblem, Machine, Not, PromptCell, Some
