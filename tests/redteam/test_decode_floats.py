@@ -131,6 +131,45 @@ def test_such_margins_are_not_those_of_the_runtime(tmp_path: Path) -> None:
     assert flipped > 0
 
 
+THRESHOLD = """
+decode:
+  vocabulary: [{names}]
+  prompt: '{prompt}'
+  steps: 1
+  detector: {{model: alarm.onnx, outputs: [p, q, r, s, alarm, t]}}
+properties:
+  probe: {{never: {{logits: {token} > {level}, step: 1}}}}
+  detector: {{never: {{detector: alarm > {alarm}}}}}
+"""
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.full)])
+def test_a_threshold_below_rounding_is_verified_of_real_numbers_only(
+    seed: int, tmp_path: Path
+) -> None:
+    """Of a logit, and of a detector's output."""
+    proto = OnnxDecoder(seed=seed).proto()
+    alarm = OnnxDecoder(causal=False, last=True, seed=seed + 2).proto()
+    logits = real_logits(proto, PROMPT)
+    first = int(logits.argmax())
+    found = real_logits(alarm, (*PROMPT, first))[4]
+    onnx.save(proto, tmp_path / "model.onnx")
+    onnx.save(alarm, tmp_path / "alarm.onnx")
+    text = THRESHOLD.format(
+        names=", ".join(VOCABULARY),
+        prompt=" ".join(VOCABULARY[token] for token in PROMPT),
+        token=VOCABULARY[first],
+        level=f"{logits[first] + MARGIN:.12f}",
+        alarm=f"{found + MARGIN:.12f}",
+    )
+    (tmp_path / "spec.yaml").write_text(text)
+    for semantics, sure in (("real", True), ("float32", False)):
+        asked: Meaning = "real" if semantics == "real" else "float32"
+        task = load(tmp_path / "model.onnx", tmp_path / "spec.yaml", semantics=asked)
+        for result in verify_each(task, SearchOptions(timeout=3)):
+            assert (result.verdict is Verdict.VERIFIED) == sure, result.name
+
+
 def twice(kind: str) -> Graph:
     """``2^22 (x . w - x . w)`` and 0.5 as logits: the same product, computed twice."""
     rng, builder = np.random.default_rng(0), GraphBuilder()

@@ -5,7 +5,9 @@ Executions are of the network as written, over whole sequences; bounds are of it
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,6 +142,62 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 )
 def test_the_examples_on_onnxruntime_are_inside(model: str, spec: str) -> None:
     print(model, runtime_held(load(EXAMPLES / model, EXAMPLES / spec), 1000), "logits")
+
+
+def monitor() -> Any:
+    """The trained PyTorch module of examples/monitor, for 8 observations."""
+    place = importlib.util.spec_from_file_location("monitor", EXAMPLES / "monitor" / "model.py")
+    assert place is not None
+    assert place.loader is not None
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    return module.monitor(8)
+
+
+def kept(model: Any, texts: Any) -> Any:
+    """The logits after each token with keys and values kept from the call that read it last."""
+    import torch
+
+    heads, size = model.heads, model.key.weight.shape[0] // model.heads
+    keys, values, found = [], [], []
+    for place in range(texts.shape[1]):
+        x = model.tokens(texts[:, place]) + model.positions[place]
+        q, k, v = (
+            part(x).reshape(-1, heads, size) for part in (model.query, model.key, model.value)
+        )
+        keys.append(k)
+        values.append(v)
+        scores = torch.einsum("bhd,bmhd->bhm", q, torch.stack(keys, dim=1)) * size**-0.5
+        shares = torch.softmax(scores, dim=-1)
+        mixed = torch.einsum("bhm,bmhd->bhd", shares, torch.stack(values, dim=1))
+        x = x + model.out(mixed.reshape(len(x), -1))
+        found.append(model.logits(x + model.down(torch.relu(model.up(x)))))
+    return torch.stack(found, dim=1)
+
+
+@pytest.mark.parametrize("count", [20, pytest.param(5000, marks=pytest.mark.full)])
+def test_pytorch_is_inside(count: int) -> None:
+    """All texts at once, each longer call on its own, and with keys and values kept."""
+    import torch
+
+    task = load(EXAMPLES / "monitor/monitor_8.onnx", EXAMPLES / "monitor/safe_8.yaml")
+    asked, ((prompt, graph),) = task.spec.problems[0], task.graphs.items()
+    texts = np.random.default_rng(1).integers(
+        len(asked.vocabulary), size=(count, len(graph.inputs))
+    )
+    bounds, model = StepBounds(asked, graph, prompt), monitor()
+    with torch.no_grad():
+        tokens = torch.from_numpy(texts)
+        ways = [model(tokens), kept(model, tokens)]
+        shorter = [model(tokens[:, : prompt + step])[:, -1] for step in range(asked.steps)]
+        ways.append(torch.stack([ways[0][:, 0]] * (prompt - 1) + shorter, dim=1))
+    for begin in range(0, count, 256):
+        some = slice(begin, begin + 256)
+        for step, (lower, upper) in enumerate(balls(bounds, texts[some])):
+            for way in ways:
+                y = way[some, prompt - 1 + step].numpy().astype(np.float64)
+                assert (lower <= y).all()
+                assert (y <= upper).all()
 
 
 def test_real_bounds_do_not_hold_them() -> None:
