@@ -7,7 +7,7 @@ score that no mask outweighs, would reach the logits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from absint.proofs.transformers import attended, rounding
 from absint.proofs.transformers.affine import Interval
 
 _LEFT_OUT = "left_out"
+_ROOM = 1 << 32
+"""More than the entries of any node."""
+_ZERO = -1
+"""Stands for the entry of a gather that copies nothing."""
 _HINT = "'semantics: real' is (--semantics real)"
 
 
@@ -42,17 +46,51 @@ def require_covered(graph: Graph, contract: Contract) -> None:
 
 def require_finite(call: Call, vocabulary: int, contract: Contract) -> None:
     """Raises UnsupportedError where a mask takes out what may have no value as the contract has it,
-    or too large a one, for some tokens; but for what all rows need, which proofs look at."""
+    or too large a one, for some tokens; but for what every row attends to, which proofs look at."""
     graph = unroll(call.graph, call.rows, _LEFT_OUT)
     ports = {port.name: port.node for port in graph.outputs}
     if _LEFT_OUT not in ports:
         return
-    parts = _parts(graph, ports.pop(_LEFT_OUT))
-    needed = set.intersection(*(_ancestors(graph, [node]) for node in ports.values()))
-    for node in _suspects(graph, [i for i in parts if i not in needed], vocabulary, contract):
+    sources = _Sources(graph)
+    left = sources.of(ports.pop(_LEFT_OUT))
+    rows = [sources.attended(node) for node in ports.values()]
+    left = left[left != _ZERO]
+    left = left[~np.logical_and.reduce([np.isin(left, row) for row in rows])]
+    for node in _suspects(graph, left, vocabulary, contract):
         name = graph.nodes[node].name or graph.nodes[node].op
         what = f"{name!r}, which a mask takes out of an attention and which may not be finite,"
         raise UnsupportedError([Unsupported("semantics float32", what, _HINT)])
+
+
+@dataclass
+class _Sources:
+    """What vectors are copies of: numbers that stand for an entry of a node, ``_ROOM node + i``."""
+
+    graph: Graph
+    _known: dict[int, IntArray] = field(default_factory=dict)
+
+    def of(self, node: int) -> IntArray:
+        """(size,)"""
+        if node not in self._known:
+            self._known[node] = self._of(node)
+        return self._known[node]
+
+    def _of(self, position: int) -> IntArray:
+        node = self.graph.nodes[position]
+        if node.op == "reshape":
+            return self.of(node.inputs[0])
+        if node.op == "concat" and len(node.shape) == 1:
+            return np.concatenate([self.of(i) for i in node.inputs])
+        if node.op == "gather" and "bias" not in node.consts:
+            index = node.consts["index"].value.reshape(-1)
+            return np.where(index < 0, _ZERO, self.of(node.inputs[0])[index])
+        return position * _ROOM + np.arange(node.size)
+
+    def attended(self, target: int) -> IntArray:
+        """All entries of queries, keys and values of the attentions that a node depends on."""
+        nodes = (self.graph.nodes[i] for i in _ancestors(self.graph, [target]))
+        found = [self.of(i) for node in nodes if node.op == "attend" for i in node.inputs]
+        return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
 
 def _ancestors(graph: Graph, targets: Sequence[int]) -> set[int]:
@@ -65,32 +103,22 @@ def _ancestors(graph: Graph, targets: Sequence[int]) -> set[int]:
     return found
 
 
-def _parts(graph: Graph, node: int) -> list[int]:
-    """The nodes that a vector is put together from."""
-    found, waiting = [], [node]
-    while waiting:
-        position = waiting.pop()
-        if graph.nodes[position].op in ("gather", "concat", "reshape"):
-            waiting += graph.nodes[position].inputs
-        else:
-            found.append(position)
-    return sorted(set(found))
-
-
-def _suspects(graph: Graph, parts: Sequence[int], vocabulary: int, contract: Contract) -> list[int]:
-    """Which of some nodes may have no value, by intervals; where these fail, by better bounds."""
-    values = _intervals(graph, _ancestors(graph, parts), vocabulary, contract)
-    left = [i for i in parts if not _fits(values[i], contract)]
-    if left:
+def _suspects(graph: Graph, left: IntArray, vocabulary: int, contract: Contract) -> list[int]:
+    """Which nodes may have no value there, by intervals; where these fail, by better bounds."""
+    entries = {int(node): left[left // _ROOM == node] % _ROOM for node in np.unique(left // _ROOM)}
+    values = _intervals(graph, _ancestors(graph, list(entries)), vocabulary, contract)
+    found = [i for i, own in entries.items() if not _fits(values[i], own, contract)]
+    if found:
         tables = Tables(graph, vocabulary, contract)
         sets = np.ones((1, len(graph.inputs), vocabulary), dtype=np.bool_)
-        bounds = Bounds(graph, TokenSets(tables, sets, *left), contract)
-        left = [i for i in left if not _fits(bounds.enclosure(i), contract)]
-    return left
+        bounds = Bounds(graph, TokenSets(tables, sets, *found), contract)
+        found = [i for i in found if not _fits(bounds.enclosure(i), entries[i], contract)]
+    return found
 
 
-def _fits(x: Interval, contract: Contract) -> bool:
-    return bool(attended.within(np.maximum(np.abs(x[0]), np.abs(x[1])), contract).all())
+def _fits(x: Interval, entries: IntArray, contract: Contract) -> bool:
+    size = np.maximum(np.abs(x[0]), np.abs(x[1])).reshape((1, -1))
+    return bool(attended.within(size[:, entries], contract).all())
 
 
 def _intervals(

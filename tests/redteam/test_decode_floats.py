@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnxdecoders import VOCABULARY, OnnxDecoder, Session
 
+from absint.decode.leftout import Call, require_finite
 from absint.decode.task import DecodeTask, load, verify_each
 from absint.ir import Constant, Graph, GraphBuilder
 from absint.ir.blocks import unroll
 from absint.problem import UnsupportedError
+from absint.problem.contract import FLOAT32 as CONTRACT
 from absint.problem.problem import Meaning, Semantics
 from absint.proofs.decode.check import StepBounds, check_decode
 from absint.proofs.decode.state import State
@@ -237,3 +239,27 @@ def test_a_padding_within_reason_is_no_obstacle(tmp_path: Path) -> None:
     task = load(tmp_path / "model.onnx", tmp_path / "spec.yaml")
     assert task.spec.problems[0].semantics == FLOAT32
     assert {port.name for port in task.graphs[3].outputs} == {f"logits_{i}" for i in (1, 2, 3)}
+
+
+def pooled(scale: float) -> Graph:
+    """The last row attends to a window of one, and adds the mean of all rows: what the window hides
+    is read all the same, but not as a key."""
+    rng, builder = np.random.default_rng(0), GraphBuilder()
+    tokens = builder.input("tokens", (1, 3), "int64")
+    table = Constant((scale * rng.normal(size=(4, 2))).astype(np.float32))
+    x = builder.add("embedding", [tokens], consts={"weight": table})
+    scores = builder.add("matmul", [x, move(builder, x, lambda a: np.swapaxes(a, 1, 2))])
+    mask = {"mask": Constant(np.eye(3, dtype=np.int64)[None])}
+    mixed = builder.add("matmul", [builder.add("softmax", [scores], consts=mask), x])
+    turned = move(builder, x, lambda a: np.swapaxes(a, 1, 2))
+    mean = builder.add("dense", [turned], consts={"weight": Constant(np.full((3, 3), 0.25))})
+    back = move(builder, mean, lambda a: np.swapaxes(a, 1, 2))
+    both = builder.add("sum", [mixed, back], attrs={"coefficients": (1, 1)})
+    return builder.build({"logits": both})
+
+
+def test_what_a_mask_hides_is_bounded_though_it_is_read_elsewhere() -> None:
+    """Its score may overflow, and no mask makes up for that."""
+    require_finite(Call(pooled(1.0), {"logits_1": [4, 5]}), 4, CONTRACT)
+    with pytest.raises(UnsupportedError, match="may not be finite"):
+        require_finite(Call(pooled(1e30), {"logits_1": [4, 5]}), 4, CONTRACT)
