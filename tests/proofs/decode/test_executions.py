@@ -1,6 +1,7 @@
 """What a decoder computes in float32, in whatever way, lies within the checker's bounds.
 
-Executions are of the network as written, over whole sequences; bounds are of its decode graph.
+Executions are of the network as written, over whole sequences, or of its decode graph, of which
+the bounds are.
 """
 
 from __future__ import annotations
@@ -75,11 +76,16 @@ def held(model: Decoder, draws: int, seed: int = 0, texts: int = 8) -> int:
     drawn = rng.integers(size, size=(texts, SLOTS))
     ends, rows = balls(bounds, drawn), rng.integers(-2, 3, (1, 6, size)).astype(np.float64)
     least = [bounds.margins(states(drawn, t, rng, size)).least(rows) for t in range(STEPS)]
-    for _ in range(draws):
-        values = Execution(rng).run(graph, drawn.astype(np.float64))
-        logits = values[graph.outputs[0].node].reshape((texts, SLOTS, size))
-        for step in range(STEPS):
-            y = logits[:, PROMPT - 1 + step]
+    for draw in range(draws):
+        x = drawn.astype(np.float64)
+        if draw % 2:  # attention as one op, in blocks of keys perhaps
+            values = Execution(rng).run(block, x)
+            each = [values[port.node] for port in block.outputs]
+        else:
+            values = Execution(rng).run(graph, x)
+            logits = values[graph.outputs[0].node].reshape((texts, SLOTS, size))
+            each = [logits[:, PROMPT - 1 + step] for step in range(STEPS)]
+        for step, y in enumerate(each):
             known = ~np.isnan(ends[step][0]).any(axis=1)
             assert (ends[step][0] <= y)[known].all()
             assert (y <= ends[step][1])[known].all()
@@ -90,15 +96,15 @@ def held(model: Decoder, draws: int, seed: int = 0, texts: int = 8) -> int:
 
 @pytest.mark.parametrize("name", [name for name in MODELS if MODELS[name].layers == 1])
 def test_drawn_executions_are_inside(name: str) -> None:
-    assert held(MODELS[name], 3, texts=4) > 150
+    assert held(MODELS[name], 4, texts=4) > 150
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", MODELS)
 def test_many_drawn_executions_are_inside(name: str) -> None:
-    count = sum(held(MODELS[name], 100, seed) for seed in range(10))
+    count = sum(held(MODELS[name], 50, seed) for seed in range(4))
     print(name, count, "logits")
-    assert count > 100_000
+    assert count > 30_000
 
 
 def runtime_held(task: DecodeTask, count: int) -> int:
