@@ -31,13 +31,12 @@ SIZES = (
     (5, *[128] * 6, 5),
     (30, 128, 2),
     (784, *[256] * 4, 10),
-    (256, *[512] * 5, 10),
 )
-DEPTH = 11
-LARGE_DEPTH = 6
-"""Of splits; the second for boxes of networks with more inputs than LARGE."""
+DEPTH, BOX_DEPTH = 11, 7
+"""Of splits by phases, and of splits of inputs."""
 LARGE = 100
-REPEATS = 5
+"""Inputs from which on the box is smaller."""
+REPEATS = 3
 Kind = Literal["boxes", "phases", "phases, slopes"]
 KINDS: tuple[Kind, ...] = ("boxes", "phases", "phases, slopes")
 HEAD = "## CPU time of a leaf"
@@ -53,7 +52,7 @@ class Case:
 
     @property
     def depth(self) -> int:
-        return LARGE_DEPTH if self.kind == "boxes" and self.sizes[0] > LARGE else DEPTH
+        return BOX_DEPTH if self.kind == "boxes" else DEPTH
 
     def graph(self) -> Graph:
         rng, builder = np.random.default_rng(0), GraphBuilder()
@@ -126,7 +125,7 @@ def costs() -> Iterator[Cost]:
     for sizes in SIZES:
         for kind in KINDS:
             yield measure(Case(sizes, kind, "real"))
-    for sizes in (SIZES[0], SIZES[3]):
+    for sizes in (SIZES[0], SIZES[2]):
         yield measure(Case(sizes, "boxes", "float32"))
         yield measure(Case(sizes, "phases", "float32"))
 

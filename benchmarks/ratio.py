@@ -177,7 +177,13 @@ def replace_section(head: str, lines: list[str]) -> None:
     text = path.read_text() if path.exists() else "# The checker\n\n"
     before, _, rest = text.partition(head)
     after = rest[rest.index("\n## ") + 1 :] if "\n## " in rest else ""
-    path.write_text(before + "\n".join(lines).rstrip() + "\n" + ("\n" + after if after else ""))
+    path.write_text(
+        before.rstrip()
+        + "\n\n"
+        + "\n".join(lines).rstrip()
+        + "\n"
+        + ("\n" + after if after else "")
+    )
 
 
 if __name__ == "__main__":
