@@ -97,7 +97,9 @@ class Backward:
                 if not signs:
                     operand = self.graph.nodes[position].inputs[0]
                     before = self.pushed(operand, back)
-                    walk.shift(step.divided(before, c))
+                    found = step.divided(before, c)
+                    bent = self.pushed(operand, step.bent(c, before))
+                    walk.shift(np.fmax(found, bent))
                     break
                 walk.multiply(step.divisor)
             else:
@@ -116,8 +118,8 @@ class Backward:
 
     def pushed(self, operand: int, back: Back) -> FloatArray:
         """Lower bounds, (batch, rows), of what one step back found for its one operand."""
-        lost = np.asarray(back.lost, dtype=np.float64)
-        return self.minimum({operand: back.parts[0]}, lost)
+        shift, lost = (np.asarray(x, dtype=np.float64) for x in (back.shift, back.lost))
+        return self.minimum({operand: back.parts[0]}, lost, np.broadcast_to(shift, lost.shape))
 
     def _add(self, operand: int, part: FloatArray, walk: _Walk) -> None:
         if operand in walk.pending:

@@ -23,6 +23,7 @@ from absint.proofs.transformers import forward, rounding
 from absint.proofs.transformers.affine import AFFINE_OPS, Interval
 from absint.proofs.transformers.bilinear import Bilinear
 from absint.proofs.transformers.directions import Normalized
+from absint.proofs.transformers.factors import parabolas
 from absint.proofs.transformers.joint import JOINT_OPS
 from absint.proofs.transformers.steps import Affine, Cut, Relaxed, Step, Which, among, reach
 from absint.proofs.transformers.steps import rows as dot
@@ -90,8 +91,8 @@ class Bounds:
     def _measured(self, step: Normalized) -> Normalized:
         """With bounds of the sum of squares by linear ones, which see what the entries share."""
         operand, ends = step.node.inputs[0], []
-        for c, offset in step.parabolas():
-            back = step.direction(c)
+        for c, offset in parabolas(step.entries()):
+            back = step.direction(c.reshape((-1, 1, *step.node.shape)))
             ends.append(down(self._back.pushed(operand, back) + offset))
         return step.within(ends[0], -ends[1])
 

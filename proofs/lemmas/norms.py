@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import z3
 
-from absint.proofs.lemmas.lemma import Claim, Lemma, minimum, ops, reals, within
+from absint.proofs.lemmas.lemma import Claim, Lemma, maximum, minimum, ops, reals, within
 
 NORMALIZE = ops("normalize")
 
@@ -68,6 +68,27 @@ def _tangent_and_chord() -> Claim:
     return premises, within(t * t, 2 * q * t - q * q, (lower + upper) * t - lower * upper)
 
 
+def _corner() -> Claim:
+    factor, small, d, least = reals("s s1 d d1")
+    return [factor >= small, d >= least], factor * d >= small * d + least * factor - small * least
+
+
+def _factor_above_tangents() -> Claim:
+    factor, touch = reals("s r")
+    tripled = 3 * touch * factor * factor
+    return [factor > 0, touch >= 0], tripled - touch * touch * touch <= 2 * factor * factor * factor
+
+
+def _factor_below_chords() -> Claim:
+    divisor, least, most, rate = reals("d d1 d2 k")
+
+    def bent(at: z3.ArithRef) -> z3.ArithRef:
+        return 1 / at + rate * at * at
+
+    premises = [least > 0, within(divisor, least, most), rate >= 0]
+    return premises, bent(divisor) <= maximum(bent(least), bent(most))
+
+
 LEMMAS = (
     Lemma(
         "norm in its entry",
@@ -95,7 +116,7 @@ LEMMAS = (
         _about_any_centre,
     ),
     Lemma(
-        "chord of a factor",
+        "chord of a product",
         "s d >= k d + min(h(d1) - k d1, h(d2) - k d2), h(d) = min(s1 d, s2 d), for any k.",
         NORMALIZE,
         _chord,
@@ -111,5 +132,23 @@ LEMMAS = (
         "t^2 lies above its tangents and below its chords.",
         NORMALIZE,
         _tangent_and_chord,
+    ),
+    Lemma(
+        "corner of a product",
+        "s d >= s1 d + d1 s - s1 d1 for s >= s1 and d >= d1.",
+        NORMALIZE,
+        _corner,
+    ),
+    Lemma(
+        "tangent of a factor",
+        "s >= (3 r - r^3 q) / 2 where q = 1 / s^2, for any r >= 0; times 2 s^2.",
+        NORMALIZE,
+        _factor_above_tangents,
+    ),
+    Lemma(
+        "chord of a factor",
+        "1/d + k d^2 is largest at an end of the range of d, for k >= 0.",
+        NORMALIZE,
+        _factor_below_chords,
     ),
 )

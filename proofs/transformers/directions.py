@@ -8,12 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from absint.ir import Node
 from absint.proofs.arithmetic import TINY, FloatArray, U, down, gamma, inflate, midpoint_radius, up
 from absint.proofs.transformers import normalize
 from absint.proofs.transformers.affine import Interval
+from absint.proofs.transformers.factors import lines
 from absint.proofs.transformers.steps import Back, box_minimum, reach
+
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -42,25 +46,8 @@ class Normalized:
         """Whether all entries share one divisor."""
         return bool(self.divisor[0].shape[1] == 1)
 
-    def parabolas(self) -> list[tuple[FloatArray, FloatArray]]:
-        """Where one group is all: coefficients (batch, 1, *shape) of z and offsets (batch, 1) of
-        linear functions below the sum of squares, and below its negative.
-
-        A parabola lies above each of its tangents, and below its chords.
-        """
-        lower, upper = (end[:, 0] for end in self._entries())
-        middle, slope = 0.5 * lower + 0.5 * upper, lower + upper
-        count = lower.shape[1]
-        tops = [up(up(end * end) + up(-slope * end)) for end in (lower, upper)]
-        shape = (len(lower), 1, *self.node.shape)
-        found = []
-        for c, each in ((2 * middle, up(middle * middle)), (-slope, np.maximum(*tops))):
-            size = np.abs(each).sum(axis=1, keepdims=True)
-            total = each.sum(axis=1, keepdims=True) + inflate(gamma(count) * size, count + 4)
-            found.append((c.reshape(shape), -up(total)))
-        return found
-
-    def _entries(self) -> Interval:
+    def entries(self) -> Interval:
+        """Bounds of z."""
         return normalize.less_mean(self.x) if self.node.integer("centered") else self.x
 
     def within(self, least: FloatArray, most: FloatArray) -> Normalized:
@@ -72,7 +59,7 @@ class Normalized:
 
     def bounds(self, value: Interval) -> Interval:
         """``value``, bounds of the node (batch, *shape), and what the divisor says of it."""
-        lower, upper = (end.reshape(value[0].shape) for end in self._entries())
+        lower, upper = (end.reshape(value[0].shape) for end in self.entries())
         shape = (-1, *(1 for _ in self.node.shape))
         low, high = (end.reshape(shape) for end in self.divisor)
         most = up(np.where(upper >= 0, upper / low, upper / high))
@@ -94,16 +81,30 @@ class Normalized:
         return Back([w.reshape(c.shape)], 0.0, off.sum(axis=2))
 
     def back(self, c: FloatArray) -> Back:
-        """The chord of the least ``factor * d`` over the range of ``d = c . z``, group by group.
+        """Group by group the higher, in the middle of the box, of two linear functions."""
+        w, off = self._direction(c)
+        low, high = _range(w, self.x)
+        low, high = down(low - off), up(high + off)
+        flat, bent = self._chorded(c.reshape(w.shape), w, off, (low, high)), self._bent(c, low)
+        middle = (0.5 * self.x[0] + 0.5 * self.x[1])[:, None]
+        return self._made(bent.where(bent.height(middle) > flat.height(middle), flat))
+
+    def bent(self, c: FloatArray, least: FloatArray) -> Back:
+        """``back`` where ``c . z`` is at least this, (batch, rows), in one group."""
+        return self._made(self._bent(c, least[..., None]))
+
+    def _made(self, plane: _Plane) -> Back:
+        part = plane.part.reshape((*plane.part.shape[:2], *self.node.shape))
+        return Back([part], plane.offset.sum(axis=2), plane.lost.sum(axis=2))
+
+    def _chorded(self, c: FloatArray, w: FloatArray, off: FloatArray, d: Interval) -> _Plane:
+        """The chord of the least ``factor * d`` over the range of ``d = c . z``.
 
         That is concave in d, so the chord lies below it. Where the range is so wide that bounds of
         the value itself say more, these are taken.
         """
-        w, off = self._direction(c)
-        low, high = _range(w, self.x)
-        low, high = down(low - off), up(high + off)
-        least, most = _range(c.reshape(w.shape), self.value)
-        slope, offset, gap = self._chord(low, high)
+        least, most = _range(c, self.value)
+        slope, offset, gap = self._chord(*d)
         linear = gap <= most - least
         slope, offset = np.where(linear, slope, 0.0), np.where(linear, offset, least)
         part = slope[..., None] * w
@@ -111,8 +112,31 @@ class Normalized:
         lost = gamma(2) * (np.abs(part) * far).sum(axis=3) + steep * off
         lost = lost + 4 * TINY * ((1 + steep) * far.sum(axis=3) + (size * far).sum(axis=3))
         lost = lost + gamma(offset.shape[2] + 2) * np.abs(offset) + 4 * TINY
-        shape = (*part.shape[:2], *self.node.shape)
-        return Back([part.reshape(shape)], offset.sum(axis=2), lost.sum(axis=2))
+        return _Plane(part, offset, lost)
+
+    def _bent(self, c: FloatArray, least: FloatArray) -> _Plane:
+        """Below ``c . y`` where ``d = c . z`` is at least this, (batch, rows, groups).
+
+        ``(s - small) (d - least)`` is not negative, s being the factor. One of its lines stands for
+        s in ``least * s``.
+        """
+        z = self.entries()
+        below, above = lines(z, self.divisor, self.node.number("epsilon"))
+        far, c = reach(z)[:, None], c.reshape((*c.shape[:2], *z[0].shape[1:]))
+        small = np.maximum(down(1 / self.divisor[1]), 0.0)[:, None]
+        rising = least >= 0
+        rate = least * np.where(rising, below.rate[:, None], above.rate[:, None])
+        slope = np.where(rising[..., None], below.slope[:, None], above.slope[:, None])
+        parts = small[..., None] * c, rate[..., None] * slope
+        ends = least * np.where(rising, below.offset[:, None], above.offset[:, None]), small * least
+        w, off = self._direction(parts[0] + parts[1])
+        lost = gamma(8) * ((np.abs(parts[0]) + np.abs(parts[1])) * far).sum(axis=3)
+        lost = lost + off + gamma(8 + w.shape[2]) * (np.abs(ends[0]) + np.abs(ends[1]))
+        size = (1 + small + np.abs(least)) * (1 + np.abs(below.rate) + np.abs(above.rate))[:, None]
+        sides = ((1 + np.abs(c) + np.abs(slope)) * (1 + far)).sum(axis=3)
+        sides = sides + np.abs(below.offset[:, None]) + np.abs(above.offset[:, None])
+        lost = inflate(lost + 16 * TINY * size * sides, 4 * c.shape[3] + 16)
+        return _Plane(w, ends[0] - ends[1], lost)
 
     def _direction(self, c: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Coefficients w (batch or 1, rows, groups, entries) and what they are off by, (batch,
@@ -148,6 +172,29 @@ class Normalized:
         bow = np.where(apart, -2 * low * high / (high - low), 0.0)
         gap = (large - small) * np.maximum(bow, np.abs(low + high) / 2)
         return slope, np.minimum(*offsets), gap
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """A linear function of the operand, ``part . x + offset - lost``, for each group: (batch, rows,
+    groups, entries), and (batch, rows, groups) twice."""
+
+    part: FloatArray
+    offset: FloatArray
+    lost: FloatArray
+
+    def height(self, x: FloatArray) -> FloatArray:
+        """About its value at x."""
+        found: FloatArray = (self.part * x).sum(axis=3) + self.offset - self.lost
+        return found
+
+    def where(self, use: BoolArray, other: _Plane) -> _Plane:
+        """This one where ``use``, and elsewhere the other."""
+        return _Plane(
+            np.where(use[..., None], self.part, other.part),
+            np.where(use, self.offset, other.offset),
+            np.where(use, self.lost, other.lost),
+        )
 
 
 def _range(c: FloatArray, x: Interval) -> Interval:

@@ -28,12 +28,16 @@ from absint.proofs.regions import Boxes, Rows
 from absint.proofs.transformers import bilinear, forward
 from absint.proofs.transformers.bilinear import Bilinear
 from absint.proofs.transformers.directions import Normalized
-from absint.proofs.transformers.steps import Step
+from absint.proofs.transformers.steps import Back, Step
 
 FloatArray = NDArray[np.float64]
 Interval = tuple[FloatArray, FloatArray]
 PRODUCTS = [case for case in JOINT if case.op in ("mul", "matmul")]
 NORMS = [case for case in JOINT if case.op == "normalize"]
+ONE_GROUP = [
+    Case(f"{size}-{kind}", "normalize", ((size,),), {"axes": 1, "centered": kind, "epsilon": e})
+    for size, kind, e in ((5, 0, 0.0), (4, 0, 2.0**-10), (4, 1, 2.0**-10), (3, 1, 1.0))
+]
 FACTORS = (-2.0, -1.0, 0.0, 0.3, 1.0, 7.0, 1e-300, 1e200, 5e-324)
 
 
@@ -55,12 +59,26 @@ def assert_step_sound(
     """``c . y`` is never below what the step makes of it, at any exact point of the box."""
     with flush_to_zero(flush), np.errstate(all="ignore"):
         back = step_of(node, xs).back(c)
+    assert_below(node, xs, c, back, seed)
+
+
+def assert_below(
+    node: Node,
+    xs: Sequence[Interval],
+    c: FloatArray,
+    back: Back,
+    seed: int,
+    least: FloatArray | None = None,
+) -> None:
+    """The same for a step that was taken; of ``least``, only where ``c . z`` is at least that."""
     shift, lost = (np.broadcast_to(b, (1, c.shape[1])) for b in (back.shift, back.lost))
     for point in samples(xs, seed):
         if node.op == "normalize" and node.number("epsilon") == 0 and not any(point[0].flat):
             continue
         truth = exactjoint.value(node, point)
         for row in range(c.shape[1]):
+            if least is not None and dot(c[0, row], entries(node, point[0])) < Fraction(least[row]):
+                continue
             ends = [shift[0, row], lost[0, row], *(x for p in back.parts for x in p[0, row].flat)]
             if not np.isfinite(ends).all():  # then the whole bound is NaN or -inf
                 continue
@@ -69,6 +87,11 @@ def assert_step_sound(
             bound -= Fraction(2.0**-981)  # what every bound is lowered by
             bound += sum((dot(p[0, row], x) for p, x in zip(back.parts, point, strict=True)), 0)
             assert not value < (exact.ball(bound) if node.op == "normalize" else bound)
+
+
+def entries(node: Node, x: exact.Numbers) -> exact.Numbers:
+    """What a norm of one group divides, exactly."""
+    return x - x.mean() if node.integer("centered") else x
 
 
 def dot(c: FloatArray, x: exact.Numbers) -> Any:
@@ -86,6 +109,28 @@ def test_a_step_back_is_sound(
     node = case.node()
     xs = boxes(data.draw, node, far)
     assert_step_sound(node, xs, coefficients(data.draw, node), seed, flush)
+
+
+@pytest.mark.parametrize("case", ONE_GROUP, ids=lambda case: case.name)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 999), flush=st.booleans(), far=st.booleans())
+def test_a_norm_with_a_known_direction_is_sound(
+    case: Case, data: st.DataObject, seed: int, flush: bool, far: bool
+) -> None:
+    """What is said of the points whose direction is at least some number holds for all of them."""
+    node = case.node()
+    xs = boxes(data.draw, node, far)
+    c = coefficients(data.draw, node)
+    point = next(iter(samples(xs, seed)))[0]
+    shares = [data.draw(st.sampled_from((-3.0, 0.0, 0.5, 1.0, 2.0))) for _ in range(c.shape[1])]
+    z = entries(node, point)
+    along = [share * float(dot(row, z)) for share, row in zip(shares, c[0], strict=True)]
+    least = np.clip(np.array(along), -1e300, 1e300)
+    with flush_to_zero(flush), np.errstate(all="ignore"):
+        step = step_of(node, xs)
+        assert isinstance(step, Normalized)
+        back = step.bent(c, least[None])
+    assert_below(node, xs, c, back, seed, least)
 
 
 @pytest.mark.parametrize("case", PRODUCTS, ids=lambda case: case.name)
@@ -195,12 +240,14 @@ def test_signs_are_those_of_every_exact_point(seed: int, centered: int, shift: f
     centre, radius = rng.normal(size=(1, graph.input_size)), 0.3
     lower, upper = centre - radius, centre + radius
     proved = margins(graph, lower, upper, row, signs=True)[0] > 0
-    plain = margins(graph, lower, upper, row)[0] > 0
+    least = margins(graph, lower, upper, row)[0]
+    plain = least > 0
     assert shift or proved.sum() >= plain.sum()
     for _ in range(10):
         x = np.where(rng.random(lower.shape) < 0.5, lower, upper)
         y = np.array(exact.outputs(graph, evaluated(graph, x[0])), dtype=object)
         assert all(dot(weights, y) > 0 for weights in row[proved])
+        assert not any(dot(weights, y) < bound for weights, bound in zip(row, least, strict=True))
 
 
 def evaluated(graph: Graph, x: FloatArray) -> list[exact.Numbers]:
