@@ -56,11 +56,11 @@ def contributions(node: Node, tables: Sequence[FloatArray]) -> FloatArray:
     return added
 
 
-def most_read(added: FloatArray, sets: BoolArray) -> int | None:
+def most_read(added: FloatArray, sets: BoolArray, above: float = 0.0) -> int | None:
     """The pair whose contributions (pairs, tokens, size) differ most over ``sets`` (pairs, tokens);
-    None where none differ."""
+    None where none has more than a share ``above`` of all the variance."""
     share = sets / sets.sum(axis=1, keepdims=True)
     mean = np.einsum("it,itd->id", share, added)
     apart = np.einsum("it,itd->i", share, (added - mean[:, None]) ** 2)
     apart = np.where(sets.sum(axis=1) > 1, np.nan_to_num(apart), 0.0)
-    return int(apart.argmax()) if apart.max() > 0 else None
+    return int(apart.argmax()) if apart.max() > above * apart.sum() else None

@@ -32,6 +32,9 @@ from absint.proofs.transformers.attend import Attention, Entries
 
 BoolArray = NDArray[np.bool_]
 
+MOSTLY = 0.75
+"""The share of what a position's first layer reads."""
+
 
 class Tables:
     """Bounds of the nodes that depend on one slot alone, for each token: (tokens, *shape).
@@ -43,7 +46,7 @@ class Tables:
         self.graph, self.tokens, self.contract = graph, tokens, contract
         self.slots = slots_of(graph)
         self.prefixes = Prefixes(graph, self.slots)
-        self.deep = any(self._several(node) for node in graph.nodes)
+        self.deep = any(self.several(node) for node in graph.nodes)
         """Whether some attention reads what depends on several slots."""
         self._known: dict[int, Interval] = {}
         self._read: dict[tuple[int, int], tuple[list[int], FloatArray]] = {}
@@ -69,7 +72,8 @@ class Tables:
         kept = [i for i, slot in enumerate(slots) if slot != self.prefixes.anchor(pair)]
         return [slots[i] for i in kept], added[kept]
 
-    def _several(self, node: Node) -> bool:
+    def several(self, node: Node) -> bool:
+        """Whether it is an attention that reads what depends on several slots."""
         return node.op == "attend" and any(self.slot(i) is None for i in node.inputs[1:])
 
     def of(self, position: int) -> Interval:
@@ -220,11 +224,16 @@ class TokenSets:
         return Entries((ends[0], ends[1]), (ends[2], ends[3]), mask, cells)
 
     def _reads(self, pair: tuple[int, int]) -> list[int | None]:
-        """For each state the slot besides its own that a position reads most."""
+        """For each state the slot besides its own that a position reads most; where it holds several
+        tokens itself, only one that it reads mostly."""
         slots, added = self.tables.read(pair)
         if not slots:
             return [None] * self.batch
-        chosen = [most_read(added, own[slots]) for own in self.sets]
+        several = self.sets[:, self.tables.prefixes.anchor(pair)].sum(axis=1) > 1
+        above = np.where(several, MOSTLY, 0.0).tolist()
+        chosen = [
+            most_read(added, own[slots], least) for own, least in zip(self.sets, above, strict=True)
+        ]
         return [None if i is None else slots[i] for i in chosen]
 
     def _ends(self, pair: tuple[int, int], sets: BoolArray) -> FloatArray:
@@ -261,30 +270,39 @@ class TokenSets:
         functions = {slot: self._function(slot, own) for slot, own in by_slot.items()}
         for least in functions.values():
             total = np.nextafter(total + least.min(axis=2), -np.inf)
+        given = {position: parts[position] for position in attentions}
+        if attentions and self.tables.deep and not any(map(self._several, attentions)):
+            together = self._coupled(functions, given)
+            if np.isfinite(together).all():
+                return together
         for position in attentions:
             last = enough is not None and position == attentions[-1]
             goal = enough - total if enough is not None and last else None
             found = self._attentions[position].minimum(parts[position], goal)
             total = np.nextafter(total + found, -np.inf)
         if self.tables.deep and (enough is None or not (total >= enough).all()):
-            given = {position: parts[position] for position in attentions}
             together = self._coupled(functions, given)
             total = np.where(together > total, together, total)  # NaN stays
         return total
 
+    def _several(self, position: int) -> bool:
+        return self.tables.several(self.tables.graph.nodes[position])
+
     def _coupled(
         self, functions: Mapping[int, FloatArray], parts: Mapping[int, FloatArray]
-    ) -> FloatArray | float:
-        """The same bound with the same tokens in the tables and in all heads."""
+    ) -> FloatArray:
+        """The same bound with the same tokens in the tables and in all heads; -inf where these are
+        not coupled."""
+        nothing = np.full((1, 1), -np.inf)
         read = [
             one
             for position, c in parts.items()
             for one in coupled.heads(self._attentions[position], c)
         ]
         if not all(coupled.couples(attention) for attention, _, _ in read):
-            return -np.inf
+            return nothing
         if not 0 < len(read) <= coupled.HEADS:
-            return -np.inf
+            return nothing
         slots = sorted(
             {*functions, *(s for attention, *_ in read for s in coupled.slots(attention))}
         )

@@ -85,7 +85,7 @@ def _factor_below_chords() -> Claim:
     def bent(at: z3.ArithRef) -> z3.ArithRef:
         return 1 / at + rate * at * at
 
-    premises = [least > 0, within(divisor, least, most), rate >= 0]
+    premises = [least > 0, within(divisor, least, most)]
     return premises, bent(divisor) <= maximum(bent(least), bent(most))
 
 
@@ -147,7 +147,7 @@ LEMMAS = (
     ),
     Lemma(
         "chord of a factor",
-        "1/d + k d^2 is largest at an end of the range of d, for k >= 0.",
+        "1/d + k d^2 is largest at an end of the range of d, for any k.",
         NORMALIZE,
         _factor_below_chords,
     ),

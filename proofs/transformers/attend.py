@@ -342,6 +342,14 @@ class _Weighted:
             gap = np.where(self.closed[some, 0], np.inf, gap)
         return gap, weight
 
+    def products(self, u: FloatArray, place: Place) -> tuple[FloatArray, FloatArray]:
+        """``w u`` and w of each entry, (states, rows or 1, entries, positions)."""
+        weight = self.low[place][:, None]
+        if self.closed is not None:
+            some = place[0] if self.closed.shape[0] > 1 else slice(None)
+            weight = np.where(self.closed[some, 0], 0.0, weight)
+        return weight * u, weight
+
     def lowest(self, u: FloatArray, some: slice) -> FloatArray:
         """The least entry, (states, rows): no mean is below it."""
         if self.closed is not None:

@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Protocol
 
 import numpy as np
 
 from absint.proofs.arithmetic import TINY, FloatArray, down, gamma, inflate, up
-from absint.proofs.transformers.attend import Attention, IntArray, Ratio
+from absint.proofs.transformers.attend import Attention, BoolArray, IntArray, Ratio
 
 CELLS = 1 << 19
 """Entries and cells worked on at once."""
-ROUNDS = 4
+ROUNDS = 3
 HEADS = 4
 """More heads than this have too many corners."""
 
@@ -79,46 +80,66 @@ def _blocks(states: int, rows: int, size: int) -> Iterator[tuple[slice, slice]]:
         yield slice(begin, min(states, begin + tall)), slice(start, min(rows, start + wide))
 
 
-@dataclass(frozen=True)
 class _Coupled:
-    fixed: FloatArray
-    slots: IntArray
-    tokens: IntArray
-    ratios: Sequence[Ratio]
+    """Functions and heads laid out in columns: the tokens that each slot may hold in some state."""
+
+    def __init__(
+        self, fixed: FloatArray, slots: IntArray, tokens: IntArray, ratios: Sequence[Ratio]
+    ) -> None:
+        held = ~np.isposinf(fixed).all(axis=(0, 1))
+        place = np.full(held.shape, -1)
+        place[held] = np.arange(held.sum())
+        self.fixed = fixed[:, :, held]
+        self.begins = np.cumsum(held.sum(axis=1)) - held.sum(axis=1)
+        self.lengths = held.sum(axis=1)
+        grid = _Grid(place, slots, tokens, np.isposinf(self.fixed))
+        self.heads = [_head(ratio, grid) for ratio in ratios]
+        self.ratios = ratios
 
     def minimum(self) -> FloatArray:
-        """Newton's iteration for all heads at once, from each head's mean; the best bound of all
-        rounds is kept."""
-        best = np.full(self.fixed.shape[:2], -np.inf)
-        shares = [(down(1 / r.most), up(1 / r.least)) for r in self.ratios]
-        size = np.where(np.isfinite(self.fixed), np.abs(self.fixed), 0.0).max(axis=3).sum(axis=2)
-        at = [np.broadcast_to(r.start(), best.shape) for r in self.ratios]
+        """At the ratios that Newton's iteration comes to, for all heads at once."""
+        at, shape = [r.start() for r in self.ratios], self.fixed.shape[:2]
+        at = [np.broadcast_to(x, shape) for x in at]
+        ends = [2 / (r.least + r.most) for r in self.ratios]
         for _ in range(ROUNDS):
-            cells = [self._cells(r, x) for r, x in zip(self.ratios, at, strict=True)]
-            errors = [r.error(x) for r, x in zip(self.ratios, at, strict=True)]
-            least, chosen = np.full(best.shape, np.inf), np.zeros((*self.fixed.shape[:3], 1), int)
-            for corner in product((0, 1), repeat=len(at)):
-                ends = [own[side] for own, side in zip(shares, corner, strict=True)]
-                value, choice = self._at(cells, ends)
-                sure = down(value - self._lost(size, at, errors, ends))
-                lower = ~(sure >= least)
-                least = np.minimum(least, sure)
-                chosen = np.where(lower[..., None, None], choice, chosen)
-            for x in at:
-                least = down(least + x)
-            best = np.fmax(best, least)
-            at = [x + _step(own, chosen) for x, own in zip(at, cells, strict=True)]
-        return best
+            cells = [head.at(x) for head, x in zip(self.heads, at, strict=True)]
+            total = self._total([value for value, _ in cells], ends)
+            least = np.minimum.reduceat(total, self.begins, axis=2)
+            chosen = total == np.repeat(least, self.lengths, axis=2)
+            sums = [[(x * chosen).sum(axis=2) for x in own] for own in cells]
+            known = [weight > 0 for _, weight in sums]
+            ends = [
+                np.where(ok, 1 / own[1], y) for ok, own, y in zip(known, sums, ends, strict=True)
+            ]
+            steps = [y * own[0] for own, y in zip(sums, ends, strict=True)]
+            at = [
+                x + np.where(np.isfinite(step), step, 0) for x, step in zip(at, steps, strict=True)
+            ]
+        return self._below(at)
 
-    def _at(
-        self, cells: Sequence[tuple[FloatArray, FloatArray]], ends: Sequence[FloatArray]
-    ) -> tuple[FloatArray, IntArray]:
-        """The sum over slots of the least cell for given values of 1 / D, and which cells."""
+    def _total(self, values: Sequence[FloatArray], ends: Sequence[FloatArray]) -> FloatArray:
+        """What each column adds for given values of 1 / D."""
         total = self.fixed
-        for (value, _), end in zip(cells, ends, strict=True):
-            total = total + end[..., None, None] * value
-        least: FloatArray = total.min(axis=3).sum(axis=2)
-        return least, total.argmin(axis=3)[..., None]
+        for value, end in zip(values, ends, strict=True):
+            total = total + end[..., None] * value
+        return total
+
+    def _below(self, at: Sequence[FloatArray]) -> FloatArray:
+        """The bound that numbers r give: the least of the corners."""
+        values = [head.at(x)[0] for head, x in zip(self.heads, at, strict=True)]
+        errors = [r.error(x) for r, x in zip(self.ratios, at, strict=True)]
+        shares = [(down(1 / r.most), up(1 / r.least)) for r in self.ratios]
+        known = np.where(np.isfinite(self.fixed), np.abs(self.fixed), 0.0)
+        size = np.maximum.reduceat(known, self.begins, axis=2).sum(axis=2)
+        found = np.full(self.fixed.shape[:2], np.inf)
+        for corner in product((0, 1), repeat=len(at)):
+            ends = [own[side] for own, side in zip(shares, corner, strict=True)]
+            total = self._total(values, ends)
+            value = np.minimum.reduceat(total, self.begins, axis=2).sum(axis=2)
+            found = np.minimum(found, down(value - self._lost(size, at, errors, ends)))
+        for x in at:
+            found = down(found + x)
+        return np.where(np.isnan(found), -np.inf, found)
 
     def _lost(
         self,
@@ -127,36 +148,92 @@ class _Coupled:
         errors: Sequence[FloatArray],
         ends: Sequence[FloatArray],
     ) -> FloatArray:
-        """What the terms are off by, and the roundings of ``_at``."""
-        terms = self.fixed.shape[2] + 2 * len(at) + 8
+        """What the terms are off by, and the roundings of ``_below``."""
+        terms = len(self.begins) + 2 * len(at) + 8
         reach, lost = size, np.zeros_like(size)
         for ratio, x, error, end in zip(self.ratios, at, errors, ends, strict=True):
             reach = reach + end * (ratio.most * (ratio.size + np.abs(x)))
-            lost = lost + end * (error + terms * TINY) + terms * TINY
+            under = terms * TINY * (1 + ratio.size + np.abs(x))
+            lost = lost + end * (error + under) + terms * TINY
         off: FloatArray = inflate(lost + gamma(terms) * inflate(reach, terms), terms) + terms * TINY
         return off
 
-    def _cells(self, ratio: Ratio, at: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """A head's least terms by slot and token, and the weights there, as ``fixed`` is laid out;
-        zero where it reads nothing."""
-        value, weight = np.zeros(self.fixed.shape), np.zeros(self.fixed.shape)
-        for part, (terms, weights) in zip(ratio.parts, ratio.terms(at), strict=True):
-            assert part.cells is not None
-            count = len(part.cells[1])
-            shape = (*terms.shape[:2], count, terms.shape[2] // count, terms.shape[3])
-            slots = np.searchsorted(self.slots, part.cells[0])
-            tokens = np.searchsorted(self.tokens, part.cells[1])
-            terms, weights = terms.reshape(shape), weights.reshape(shape)
-            if shape[3] > 1:
-                best = terms.argmin(axis=3)[:, :, :, None]
-                terms, weights = (np.take_along_axis(x, best, axis=3) for x in (terms, weights))
-            value[:, :, slots, tokens] = terms[:, :, :, 0]
-            weight[:, :, slots, tokens] = weights[:, :, :, 0]
-        return np.where(np.isinf(self.fixed), 0.0, value), weight
+
+@dataclass(frozen=True)
+class _Grid:
+    """The columns (slots, tokens), -1 where there is none, of ``slots`` and ``tokens`` in rising
+    order; ``closed`` (states, rows, columns) ones are no choice there."""
+
+    place: IntArray
+    slots: IntArray
+    tokens: IntArray
+    closed: BoolArray
+
+    def columns(self, cells: tuple[IntArray, IntArray]) -> IntArray:
+        """Those of the cells (tokens, positions) of a part."""
+        found: IntArray = self.place[
+            np.searchsorted(self.slots, cells[0])[None], np.searchsorted(self.tokens, cells[1])
+        ]
+        return found
+
+    def laid(self, parts: Sequence[tuple[IntArray, FloatArray]]) -> FloatArray:
+        """Entries (states, rows, tokens, positions) in their columns; zeros elsewhere."""
+        found = np.zeros((*parts[0][1].shape[:2], self.closed.shape[2]))
+        for columns, entries in parts:
+            kept = columns >= 0
+            found[:, :, columns[kept]] = entries[:, :, kept]
+        return found
 
 
-def _step(cells: tuple[FloatArray, FloatArray], chosen: IntArray) -> FloatArray:
-    """How far a head's ratio at the chosen cells is from where it was."""
-    value, weight = (np.take_along_axis(x, chosen, axis=3).sum(axis=(2, 3)) for x in cells)
-    step: FloatArray = np.where(weight > 0, value / np.where(weight > 0, weight, 1.0), 0.0)
-    return step
+class _Head(Protocol):
+    """What one head adds to the columns."""
+
+    def at(self, r: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The least ``w (u - r)`` and the weight there, (states, rows, columns)."""
+
+
+def _head(ratio: Ratio, grid: _Grid) -> _Head:
+    cells = [part.cells for part in ratio.parts if part.cells is not None]
+    single = all(len(own[1]) == p.low.shape[3] for own, p in zip(cells, ratio.parts, strict=True))
+    columns = [grid.columns(own) for own in cells]
+    if not single or not all(part.thin for part in ratio.parts):
+        return _Chosen(ratio, grid, columns)
+    products = [p.products(u, ratio.place) for p, u in zip(ratio.parts, ratio.us, strict=True)]
+    laid = [
+        grid.laid([(where, own[side]) for where, own in zip(columns, products, strict=True)])
+        for side in (0, 1)
+    ]
+    return _Plain(np.where(grid.closed, 0.0, laid[0]), laid[1])
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """One entry a token, whose weight is known: ``w u - r w``."""
+
+    product: FloatArray
+    weight: FloatArray
+
+    def at(self, r: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return self.product - r[..., None] * self.weight, self.weight
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The least of several entries a token, or of weights in a range."""
+
+    ratio: Ratio
+    grid: _Grid
+    columns: Sequence[IntArray]
+
+    def at(self, r: FloatArray) -> tuple[FloatArray, FloatArray]:
+        values, weights = [], []
+        for columns, (terms, some) in zip(self.columns, self.ratio.terms(r), strict=True):
+            shape = (*terms.shape[:2], *columns.shape[:1], -1, columns.shape[1])
+            least, weight = terms.reshape(shape), some.reshape(shape)
+            if least.shape[3] > 1:
+                best = least.argmin(axis=3)[:, :, :, None]
+                least, weight = (np.take_along_axis(x, best, axis=3) for x in (least, weight))
+            values.append((columns, least[:, :, :, 0]))
+            weights.append((columns, weight[:, :, :, 0]))
+        value, weight = self.grid.laid(values), self.grid.laid(weights)
+        return np.where(self.grid.closed, 0.0, value), weight

@@ -21,6 +21,7 @@ from absint.proofs.regions import Rows
 from absint.proofs.tokens import Tables, TokenSets
 from absint.proofs.transformers import coupled
 from absint.proofs.transformers.directions import Normalized
+from absint.proofs.transformers.factors import parabolas
 
 BoolArray = NDArray[np.bool_]
 SIZE, SLOTS, STATES = 4, 4, 5
@@ -191,7 +192,7 @@ def test_parabolas_are_below_in_rationals(centered: int) -> None:
         node = Node("normalize", (0,), (shape,), attrs, {}, shape)
         interval = (x - width, x + width)
         step = Normalized.of(node, interval, (np.full_like(x, -3.0), np.full_like(x, 3.0)))
-        for sign, (c, offset) in zip((1, -1), step.parabolas(), strict=True):
+        for sign, (c, offset) in zip((1, -1), parabolas(step.entries()), strict=True):
             for state in range(3):
                 share = rng.random(shape)
                 point = np.clip(
