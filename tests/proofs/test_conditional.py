@@ -165,6 +165,15 @@ def test_the_slot_read_most_is_the_one_that_moves_the_output_most() -> None:
     assert most_read(added, sets & False | (np.arange(SIZE) == 0)) is None
 
 
+def test_a_slot_is_read_mostly_by_its_share_of_the_variance() -> None:
+    """Of two slots, whose contributions vary by 9 and by 1."""
+    added, sets = np.array([[[3.0], [-3.0]], [[1.0], [-1.0]]]), np.ones((2, 2), dtype=np.bool_)
+    assert most_read(added, sets, 0.85) == 0
+    assert most_read(added, sets, 0.95) is None
+    sets[0, 1] = False
+    assert most_read(added, sets, 0.95) == 1
+
+
 @pytest.mark.parametrize("norm", ["", "rms"])
 def test_tables_and_heads_over_one_text_are_no_looser(
     norm: str, monkeypatch: pytest.MonkeyPatch
