@@ -224,8 +224,8 @@ class TokenSets:
         return Entries((ends[0], ends[1]), (ends[2], ends[3]), mask, cells)
 
     def _reads(self, pair: tuple[int, int]) -> list[int | None]:
-        """For each state the slot besides its own that a position reads most; where it holds several
-        tokens itself, only one that it reads mostly."""
+        """For each state the slot besides its own that a position reads most; where its own holds
+        several tokens, only one that it reads mostly."""
         slots, added = self.tables.read(pair)
         if not slots:
             return [None] * self.batch
