@@ -3,9 +3,9 @@
     python examples/plain/sample.py [CASES [SECONDS]]
 
 Draws CASES (24) of the 284 transition cases of ``measure.py`` with a fixed seed. A case that one
-bound does not decide is split at one slot after another into single tokens, depth first, for at
-most SECONDS (30) of processor time, in which splits begin; the slots that move the network's own margin most, by sampled
-texts, come first.
+bound does not decide is split at one slot after another into single tokens, depth first; no split
+begins after SECONDS (30) of processor time. The slots that move the network's own margin most, by
+sampled texts, come first.
 """
 
 from __future__ import annotations
