@@ -27,8 +27,8 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Rows:
-    """One row a set, ``inputs . x + outputs . y - bound``: (batch, input_size), (batch,
-    output_size), (batch,)."""
+    """Rows ``inputs . x + outputs . y - bound`` of each set: (batch, rows, input_size), (batch,
+    rows, output_size), (batch, rows)."""
 
     inputs: FloatArray
     outputs: FloatArray
@@ -84,13 +84,13 @@ class Lines:
         return Lines(frame, rules, len(side))
 
     def bound(self, rows: Rows, pull: FloatArray) -> Dual:
-        """Bounds each set's row plus ``pull`` (batch, entries) times (operand - knot).
+        """Bounds each set's one row plus ``pull`` (batch, entries) times (operand - knot).
 
         A multiplier is a pull away from the knot's other side: not above zero where the operands
         are at least the knot, not below where they are at most; and zero where nothing is split.
         """
         frame, arrays = self.frame, self.frame.arrays
-        start = row_start(frame.graph, rows.inputs[:, None], rows.outputs[:, None], arrays)
+        start = row_start(frame.graph, rows.inputs, rows.outputs, arrays)
         for hinge in frame.hinges:
             part = pull[:, hinge.place]
             if part.any():
@@ -99,13 +99,13 @@ class Lines:
                 start[hinge.operand] = start.get(hinge.operand, 0) + own
         linear = backward(frame.graph, start, self.rules, frame.deviations, arrays)
         value = arrays.numpy(linear.minimum(frame.box, arrays))[:, 0]
-        corner = least_corner(linear, frame.box, arrays)
+        corner = least_corners(linear, frame.box, arrays)
         values = trace(frame.graph, corner, linear.through, self.rules, arrays)
         operands, coefficients = _at_hinges(frame, values, linear.through, self.batch)
         y = [arrays.numpy(values[p.node]).reshape((self.batch, -1)) for p in frame.graph.outputs]
         return Dual(
-            value - rows.bound - pull @ frame.knot,
-            arrays.numpy(corner),
+            value - rows.bound[:, 0] - pull @ frame.knot,
+            arrays.numpy(corner[:, 0]),
             np.concatenate(y, axis=1),
             operands,
             coefficients,
@@ -130,10 +130,10 @@ def _relaxation(
     return Relaxation(*(arrays.asarray(part.reshape(shape)) for part in parts))
 
 
-def least_corner(linear: LinearBound, box: Interval, arrays: Arrays) -> Array:
-    """Where each set's only row is least: (batch, input_size)."""
+def least_corners(linear: LinearBound, box: Interval, arrays: Arrays) -> Array:
+    """Where each set's rows are least: (batch, rows, input_size)."""
     middle, radius = (box[0] + box[1]) / 2, (box[1] - box[0]) / 2
-    return middle - arrays.xp.sign(linear.coefficients[:, 0]) * radius
+    return middle[:, None] - arrays.xp.sign(linear.coefficients) * radius[:, None]
 
 
 def trace(
@@ -142,28 +142,32 @@ def trace(
     through: Mapping[int, Array],
     rules: Mapping[int, Rule],
     arrays: Arrays,
+    end: int | None = None,
 ) -> list[Array]:
-    """All nodes' values at flat inputs x (batch, input_size), by the lines that bound one row.
+    """All nodes' values, (batch, rows, *shape), at flat inputs x (batch, rows, input_size), by the
+    lines that bound each row; with an ``end``, of the nodes before it.
 
-    ``through`` holds its coefficients (batch, 1, *shape) on the nonlinear nodes; where it has none,
-    the middle line is taken. The nonlinear nodes have two lines each.
+    ``through`` holds the rows' coefficients (batch or 1, rows, *shape) on the nonlinear nodes;
+    where it has none, the middle line is taken. The nonlinear nodes have two lines each.
     """
     xp, places, values = arrays.xp, graph.input_slices(), list[Array]()
-    for position, node in enumerate(graph.nodes):
+    for position, node in enumerate(graph.nodes[:end]):
         op = OPS[node.op]
         if node.op == "input":
-            values.append(x[:, places[position]].reshape((x.shape[0], *node.shape)))
+            values.append(x[..., places[position]].reshape((*x.shape[:2], *node.shape)))
         elif op.affine is not None:
             weight = arrays.load(node.consts["weight"].value) if "weight" in node.consts else None
-            value = op.affine.forward(node, [values[i] for i in node.inputs], weight, xp)
+            flat = [values[i].reshape((-1, *graph.nodes[i].shape)) for i in node.inputs]
+            value = op.affine.forward(node, flat, weight, xp)
             bias = node.consts.get("bias")
-            values.append(value if bias is None else value + arrays.load(bias.value))
+            value = value if bias is None else value + arrays.load(bias.value)
+            values.append(value.reshape((*x.shape[:2], *node.shape)))
         else:
             rule, v = rules[position], values[node.inputs[0]]
             assert isinstance(rule, Relaxation)
-            side = xp.sign(through[position][:, 0]) if position in through else 0.0
-            slope = rule.slope - side * rule.half_slope
-            values.append(slope * v + (rule.offset - side * rule.half_offset))
+            side = xp.sign(through[position]) if position in through else 0.0
+            slope = rule.slope[:, None] - side * rule.half_slope[:, None]
+            values.append(slope * v + (rule.offset[:, None] - side * rule.half_offset[:, None]))
     return values
 
 

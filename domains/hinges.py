@@ -7,12 +7,13 @@ a slope between the two pieces' does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.domains.arrays import Arrays
+from absint.domains.arrays import Array, Arrays
 from absint.domains.interval import Interval
 from absint.domains.linear import Rule
 from absint.domains.product import propagate
@@ -112,10 +113,15 @@ def frame(
     upper: FloatArray,
     arrays: Arrays,
     contract: Contract | None = None,
+    shares: FloatArray | None = None,
 ) -> Frame:
-    """Bounds a graph that has hinges on the box [lower, upper], each (input_size,)."""
-    box = (arrays.asarray(lower[None]), arrays.asarray(upper[None]))
-    known, own = propagate(graph, box, arrays, contract), hinges(graph)
+    """Bounds a graph that has hinges on the box [lower, upper], each (input_size,).
+
+    ``shares`` (entries,) of the free lines' slopes, in place of the default ones.
+    """
+    box, own = (arrays.asarray(lower[None]), arrays.asarray(upper[None])), hinges(graph)
+    slopes = None if shares is None else slopes_of(graph, own, arrays.asarray(shares[None]))
+    known = propagate(graph, box, arrays, contract, slopes)
     below, above = (_flat([known.bounds[h.operand][end] for h in own], arrays) for end in (0, 1))
     lines = [_lines(known.rules[h.position], h, arrays) for h in own]
     slope, chord, offset = (np.concatenate(part) for part in zip(*lines, strict=True))
@@ -126,6 +132,16 @@ def frame(
         graph, box, arrays, own, dict(known.rules), dict(known.deviations), below, above,
         knot, corner, left, right, left <= right, slope, chord, offset, known.rows,
     )  # fmt: skip
+
+
+def slopes_of(graph: Graph, own: Sequence[Hinge], shares: Array) -> dict[int, Array]:
+    """By node, slopes (batch, *shape) of shares (batch, entries) between the pieces': 0 is the left
+    one's, 1 the right one's."""
+    found = {}
+    for hinge in own:
+        slope = hinge.left + (hinge.right - hinge.left) * shares[:, hinge.place]
+        found[hinge.position] = slope.reshape((len(shares), *graph.nodes[hinge.position].shape))
+    return found
 
 
 def _flat(parts: list[FloatArray], arrays: Arrays) -> FloatArray:

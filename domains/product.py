@@ -16,18 +16,16 @@ from numpy.typing import NDArray
 from absint.domains import interval, rounding
 from absint.domains.arrays import Array, Arrays
 from absint.domains.bilinear import bilinear
-from absint.domains.influence import MAX_ELEMENTS, Origins, influence, no_shares, shares
+from absint.domains.influence import MAX_ELEMENTS, Origins, influence
 from absint.domains.interval import Interval
 from absint.domains.linear import Cut, Rule, backward
 from absint.domains.normalize import Chord
+from absint.domains.refine import Pass, refine
 from absint.domains.relaxation import relax
-from absint.ir import OPS, Graph, Node, PiecewiseLinear
+from absint.ir import OPS, Graph, Node
 from absint.problem.contract import Contract
 
 FloatArray = NDArray[np.float64]
-
-ELEMENT_BUDGET = 1 << 24
-"""Coefficients held at once while intermediate neurons are bounded; rows beyond are a next pass."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +57,18 @@ class Analysis:
 
 
 def analyse(
-    graph: Graph, box: Interval, query: Query, arrays: Arrays, contract: Contract | None = None
+    graph: Graph,
+    box: Interval,
+    query: Query,
+    arrays: Arrays,
+    contract: Contract | None = None,
+    slopes: Slopes | None = None,
 ) -> Analysis:
     """Bounds the query's rows on a batch of boxes (each (batch, input_size)).
 
     In real arithmetic, or for every execution that the contract allows.
     """
-    known = propagate(graph, box, arrays, contract)
+    known = propagate(graph, box, arrays, contract, slopes)
     start = row_start(graph, query.inputs[None], query.outputs[None], arrays)
     linear = backward(graph, start, known.rules, known.deviations, arrays)
     middle = (box[0] + box[1])[..., None] / 2
@@ -102,11 +105,23 @@ class Propagated:
     rows: int
 
 
+Slopes = Mapping[int, Array]
+"""By node with one knot, slopes (batch or 1, *shape) of the line that is free to turn about it."""
+
+
 def propagate(
-    graph: Graph, box: Interval, arrays: Arrays, contract: Contract | None = None
+    graph: Graph,
+    box: Interval,
+    arrays: Arrays,
+    contract: Contract | None = None,
+    slopes: Slopes | None = None,
+    passes: list[Pass] | None = None,
 ) -> Propagated:
-    """Bounds all nodes on a batch of boxes (each (batch, input_size))."""
-    known = _Propagation(graph, box, arrays, contract)
+    """Bounds all nodes on a batch of boxes (each (batch, input_size)).
+
+    With ``slopes`` in place of the default ones. The passes back are appended to ``passes``.
+    """
+    known = _Propagation(graph, box, arrays, contract, slopes or {}, passes)
     for position, node in enumerate(graph.nodes):
         known.step(position, node)
     return Propagated(known.bounds, known.rules, known.deviations, known.looseness, known.rows)
@@ -116,9 +131,16 @@ class _Propagation:
     """What is known of the nodes so far."""
 
     def __init__(
-        self, graph: Graph, box: Interval, arrays: Arrays, contract: Contract | None
+        self,
+        graph: Graph,
+        box: Interval,
+        arrays: Arrays,
+        contract: Contract | None,
+        slopes: Slopes,
+        passes: list[Pass] | None,
     ) -> None:
         self.graph, self.box, self.arrays, self.contract = graph, box, arrays, contract
+        self.slopes, self.passes = slopes, passes
         self.places = graph.input_slices()
         self.bounds: list[Interval] = []
         self.rules: dict[int, Rule] = {}
@@ -163,7 +185,7 @@ class _Propagation:
         (operand,) = node.inputs
         if operand not in self._refined and self.graph.nodes[operand].op != "input":
             self._refine(operand, node)
-        rule = relax(node, self.bounds[operand], self.arrays)
+        rule = relax(node, self.bounds[operand], self.arrays, self.slopes.get(position))
         self.rules[position] = rule
         if (parts := self._refined.get(operand)) is not None:
             gap = rule.mean_gap(self.bounds[operand])
@@ -196,7 +218,7 @@ class _Propagation:
         return linear and node.op != "input"
 
     def _refine(self, operand: int, consumer: Node) -> None:
-        self.bounds[operand], self._refined[operand], rows = _refine(
+        self.bounds[operand], self._refined[operand], rows = refine(
             self.graph,
             operand,
             consumer,
@@ -205,68 +227,6 @@ class _Propagation:
             self.rules,
             self.deviations,
             self.arrays,
+            self.passes,
         )
         self.rows += rows
-
-
-def _refine(
-    graph: Graph,
-    target: int,
-    consumer: Node,
-    bound: Interval,
-    box: Interval,
-    relaxations: Mapping[int, Rule],
-    deviations: Mapping[int, Array],
-    arrays: Arrays,
-) -> tuple[Interval, Array | None, int]:
-    """``bound`` of node ``target`` intersected with backward linear bounds where that can help.
-
-    Also each neuron's shares, as ``absint.domains.influence.shares`` has them, or None where the
-    network is too large for them; and the number of rows pushed back.
-    """
-    xp, shape, batch = arrays.xp, graph.nodes[target].shape, box[0].shape[0]
-    lower, upper = (xp.asarray(end.reshape((batch, -1)), copy=True) for end in bound)
-    curved = _curved(consumer, lower, upper, arrays)
-    chosen = np.flatnonzero(arrays.numpy(curved.any(0)))
-    parts = no_shares((*lower.shape, graph.input_size), arrays)
-    widest = max(node.size for node in graph.nodes[: target + 1])
-    step = max(1, ELEMENT_BUDGET // (2 * batch * widest))
-    for begin in range(0, len(chosen), step):
-        some = chosen[begin : begin + step]
-        start = _signed_units(some, lower.shape[1], shape, arrays)
-        linear = backward(graph, {target: start}, relaxations, deviations, arrays)
-        value = linear.minimum(box, arrays)
-        low = xp.maximum(lower[:, some], value[:, : len(some)])
-        high = xp.minimum(upper[:, some], -value[:, len(some) :])
-        lower[:, some] = xp.where(curved[:, some], low, lower[:, some])
-        upper[:, some] = xp.where(curved[:, some], high, upper[:, some])
-        if parts is not None:
-            parts[:, some] = shares(linear, box, arrays)
-    ends = (lower.reshape((batch, *shape)), upper.reshape((batch, *shape)))
-    return ends, parts, 2 * len(chosen)
-
-
-def _curved(consumer: Node, lower: Array, upper: Array, arrays: Arrays) -> Array:
-    """Where a neuron's bounds shape its relaxation: (batch, neurons).
-
-    Only those are refined, element by element: a bound must not depend on its batch.
-    """
-    univariate = OPS[consumer.op].univariate
-    if univariate is None:
-        return lower < upper
-    facts = univariate.facts(consumer)
-    if isinstance(facts, PiecewiseLinear):
-        inside = [(lower < knot) & (upper > knot) for knot in facts.knots]
-        return sum(inside[1:], inside[0])
-    return lower < upper
-
-
-def _signed_units(
-    chosen: NDArray[np.int64], size: int, shape: tuple[int, ...], arrays: Arrays
-) -> Array:
-    """Coefficients (1, 2 k, *shape): the chosen neurons, then their negatives."""
-    units = np.zeros((1, 2 * len(chosen), size))
-    rows = np.arange(len(chosen))
-    units[0, rows, chosen] = 1.0
-    units[0, len(chosen) + rows, chosen] = -1.0
-    return arrays.asarray(units.reshape((1, -1, *shape)))

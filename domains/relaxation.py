@@ -32,15 +32,16 @@ class Relaxation:
         return (x[0] + x[1]) * self.half_slope + 2 * self.half_offset
 
 
-def relax(node: Node, x: Interval, arrays: Arrays) -> Relaxation:
-    """The default relaxation of ``node``'s function over ``x`` (arrays of (batch, *shape)).
+def relax(node: Node, x: Interval, arrays: Arrays, named: Array | None = None) -> Relaxation:
+    """The default relaxation of ``node``'s function over ``x`` (arrays of (batch, *shape)), or that
+    with ``named`` slopes (``absint.ir.slopes.default_slopes``).
 
     Where the function is not defined on all of ``x``, the lines are not finite. Gradients take the
     slopes and points of contact of a curved function as given: any slope is sound, and at a point
     of contact the gap is largest, so that it does not change to first order as the point moves.
     """
     with np.errstate(all="ignore"):
-        lower_slope, upper_slope = default_slopes(node, *x, arrays.xp)
+        lower_slope, upper_slope = default_slopes(node, *x, arrays.xp, named)
         if not _piecewise_linear(node):
             lower_slope, upper_slope = still(lower_slope), still(upper_slope)
         lower_offset = -_largest_gap(node, x, lower_slope, -1, arrays)

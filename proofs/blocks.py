@@ -14,6 +14,7 @@ from absint.proofs.bounds import Bounds
 from absint.proofs.leaves import Block, Leaf
 from absint.proofs.regions import Boxes
 from absint.proofs.stream import Rule
+from absint.proofs.transformers.knots import named_slopes
 
 
 class Blocks:
@@ -45,7 +46,8 @@ class Blocks:
                 lower = np.array([block.lower for block in self._blocks])
                 upper = np.array([block.upper for block in self._blocks])
                 boxes = Boxes(self._graph, lower, upper)
-                self._bounds = boxes, Bounds(self._graph, boxes, self._contract)
+                named = named_slopes(self._graph, [block.slopes for block in self._blocks])
+                self._bounds = boxes, Bounds(self._graph, boxes, self._contract, named)
             return self._bounds
 
 

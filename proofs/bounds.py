@@ -34,10 +34,18 @@ class Bounds:
     """Bounds of the nodes of ``graph`` that ``region`` names, on every set of its batch.
 
     Of their real values, or under a ``contract`` of all values that it allows to be computed.
+    ``slopes`` (batch or 1, *shape) replace the default ones of nodes, where they are not NaN.
     """
 
-    def __init__(self, graph: Graph, region: Region, contract: Contract | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        region: Region,
+        contract: Contract | None = None,
+        slopes: Mapping[int, FloatArray] | None = None,
+    ) -> None:
         self.graph, self.region, self.contract = graph, region, contract
+        self._slopes = slopes or {}
         self._back = Backward(graph, region, contract)
         self._refined: set[int] = set()
         self._defined = np.ones(region.batch, dtype=bool)
@@ -70,7 +78,7 @@ class Bounds:
             self._refine(node.inputs[0], function)
         xs = [self.values[i] for i in node.inputs]
         value = forward.interval(node, xs, self.contract)
-        self._back.steps[position] = step = _step(node, xs, value)
+        self._back.steps[position] = step = _step(node, xs, value, self._slopes.get(position))
         if isinstance(step, Normalized) and step.one_group:
             self._back.steps[position] = step = self._measured(step)
             value = step.bounds(value)
@@ -189,12 +197,14 @@ class Bounds:
         return start, loss
 
 
-def _step(node: Node, xs: Sequence[Interval], value: Interval) -> Step:
-    """The step back from a node with the given bounds, through operands with theirs."""
+def _step(node: Node, xs: Sequence[Interval], value: Interval, slopes: FloatArray | None) -> Step:
+    """The step back from a node with the given bounds, through operands with theirs; with slopes
+    in place of the default ones."""
     if node.op in AFFINE_OPS:
         return Affine.of(node, xs)
     if node.op in UNIVARIATE_OPS:
-        return Relaxed.of(node, relax(node, xs[0], default_slopes(node, *xs[0], np)), reach(xs[0]))
+        chosen = default_slopes(node, *xs[0], np, slopes)
+        return Relaxed.of(node, relax(node, xs[0], chosen), reach(xs[0]))
     ends = [without_subnormals(*x) for x in xs]
     if node.op in ("mul", "matmul"):
         return Bilinear.of(node, ends)

@@ -27,11 +27,15 @@ class Phase(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A box that splits of dimensions give, with a number of its own."""
+    """A box that splits of dimensions give, with a number of its own.
+
+    ``slopes`` are those of the nearest RELAX above.
+    """
 
     number: int
     lower: tuple[float, ...]
     upper: tuple[float, ...]
+    slopes: bytes | None = None
 
 
 class Leaf(NamedTuple):
@@ -95,13 +99,15 @@ class _Set:
         self.phases: list[Phase] = []
         self.divided: set[tuple[int, int]] = set()
         self.slopes: list[bytes] = []
+        self._relaxed: list[bytes] = []
         self.outer: Block | None = None
         self._number, self._block = 0, Block(0, tuple(low), tuple(high))
 
     @property
     def block(self) -> Block:
         if self._block.number != self._number:
-            self._block = Block(self._number, tuple(self.low), tuple(self.high))
+            slopes = self._relaxed[-1] if self._relaxed else None
+            self._block = Block(self._number, tuple(self.low), tuple(self.high), slopes)
         return self._block
 
     def leaf(self, ordinal: int, step: Step) -> Leaf:
@@ -115,6 +121,9 @@ class _Set:
         if step.rule is Rule.SLOPES:
             self.slopes.append(step.slopes)
             return _Slopes()
+        if step.rule is Rule.RELAX:
+            self.relax(step.slopes)
+            return _Relaxed()
         if step.rule is Rule.PHASE:
             return self._divide(step.choices[0], step.choices[1], arity)
         dimension = step.choices[0]
@@ -125,6 +134,14 @@ class _Set:
 
     def confine(self, dimension: int, low: float, high: float) -> None:
         self.low[dimension], self.high[dimension] = low, high
+        self._number += 1
+
+    def relax(self, slopes: bytes | None) -> None:
+        """Other slopes for the box from here on; None: those before the last ones."""
+        if slopes is None:
+            self._relaxed.pop()
+        else:
+            self._relaxed.append(slopes)
         self._number += 1
 
     def _divide(self, node: int, entry: int, arity: Arity) -> _Turn:
@@ -167,6 +184,12 @@ class _Sides:
 class _Slopes:
     def turn(self, walk: _Set) -> bool:
         walk.slopes.pop()
+        return False
+
+
+class _Relaxed:
+    def turn(self, walk: _Set) -> bool:
+        walk.relax(None)
         return False
 
 

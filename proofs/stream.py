@@ -48,7 +48,9 @@ class Rule(IntEnum):
     SLOPES = 7
     """The lower slopes of neurons in the backward passes of the leaves below. Operands: for each
     conjunction, one byte for each neuron."""
-
+    RELAX = 8
+    """The lower slopes of neurons in all bounds of the boxes below. Operands: one byte for each
+    neuron."""
     FARKAS = 10
     """As MIX, but each weight and multiplier is a float64 (little endian) of ``farkas_numbers``."""
 
@@ -59,7 +61,7 @@ class Rule(IntEnum):
 
 
 _RULES = {int(rule): rule for rule in Rule}
-_PARTS = dict.fromkeys(_RULES, 0) | {0: 2, 1: 2, 6: 2, 7: 1}
+_PARTS = dict.fromkeys(_RULES, 0) | {0: 2, 1: 2, 6: 2, 7: 1, 8: 1}
 SUMS = (Rule.MIX, Rule.FARKAS)
 """Leaves whose operands are weights and multipliers."""
 LEAST, MOST = 2.0**-64, 2.0**64
@@ -123,6 +125,11 @@ class Writer:
         self._bytes.append(Rule.SLOPES)
         self._bytes += slopes
 
+    def relax(self, slopes: bytes) -> None:
+        """``slopes``: for each one-knot node, for each entry."""
+        self._bytes.append(Rule.RELAX)
+        self._bytes += slopes
+
     def mix(self, weights: Sequence[int]) -> None:
         """``weights``: for each conjunction, those of its constraints and then of the region's, and
         then the bytes of the multipliers of the phases on the path, oldest first."""
@@ -147,6 +154,8 @@ class Writer:
             self.phase(*step.choices)
         elif step.rule is Rule.SLOPES:
             self.slopes(step.slopes)
+        elif step.rule is Rule.RELAX:
+            self.relax(step.slopes)
         elif step.rule is Rule.SAFE:
             self.safe(step.choices)
         elif step.rule in SUMS:
@@ -198,16 +207,22 @@ class Arity:
         own = sum(len(conjunction) for conjunction in cell.catastrophe)
         return Arity(count, own + count * len(cell.constraints), neurons(graph))
 
+    def slopes(self, rule: Rule) -> int:
+        """How many bytes of slopes follow the byte of ``rule``."""
+        if rule is Rule.SLOPES:
+            return self.conjunctions * self.entries
+        return self.entries if rule is Rule.RELAX else 0
+
     @property
-    def slopes(self) -> int:
-        """The operands of SLOPES, bytes."""
-        return self.conjunctions * sum(self.neurons.values())
+    def entries(self) -> int:
+        """The entries of those nodes."""
+        return sum(self.neurons.values())
 
     @cached_property
     def numbers(self) -> dict[int, int]:
         """How many varints follow the byte of each rule."""
         own = {Rule.SAFE: self.conjunctions, Rule.PHASE: 2}
-        none = (Rule.OPEN, Rule.SLOPES, *SUMS)
+        none = (Rule.OPEN, Rule.SLOPES, Rule.RELAX, *SUMS)
         return {rule: 0 if rule in none else own.get(rule, 1) for rule in Rule}
 
 
@@ -240,8 +255,8 @@ def _operands(rule: Rule, data: bytes, cursor: int, arity: Arity, phases: int) -
         if rule is Rule.FARKAS:
             _require_weights(farkas_numbers(step.choices))
         return step, end
-    if rule is Rule.SLOPES:
-        end = cursor + arity.slopes
+    if rule in (Rule.SLOPES, Rule.RELAX):
+        end = cursor + arity.slopes(rule)
         return Step(rule, slopes=_list(data, cursor, end, "slopes")), end
     choices = []
     for _ in range(arity.numbers[rule]):

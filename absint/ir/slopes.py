@@ -28,7 +28,9 @@ _SAMPLES = 8
 """Even, so that the middle of an interval is not one of them."""
 
 
-def default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Array, Array]:
+def default_slopes(
+    node: Node, lower: Array, upper: Array, xp: Any, named: Array | None = None
+) -> tuple[Array, Array]:
     """(lower slope, upper slope) of ``node``'s function over [lower, upper], elementwise.
 
     Piecewise linear: the secant on the side that a chord bounds, and on the other the outer piece
@@ -36,12 +38,17 @@ def default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Arr
     concave: on both sides the edge of the hull above or below the middle. S-shaped: secant and
     tangent by the sign of the interval, and the tangent from the far end where it holds both.
     Other curved functions: the hull of samples. Steps, and waves over more than a period: flat.
+
+    ``named``, for a function with one knot: on the side that no chord bounds these slopes, where
+    the knot is inside and they are not NaN.
     """
     with np.errstate(all="ignore"):
-        return _default_slopes(node, lower, upper, xp)
+        return _default_slopes(node, lower, upper, xp, named)
 
 
-def _default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Array, Array]:
+def _default_slopes(
+    node: Node, lower: Array, upper: Array, xp: Any, named: Array | None
+) -> tuple[Array, Array]:
     univariate = OPS[node.op].univariate
     assert univariate is not None
     facts = univariate.facts(node)
@@ -52,7 +59,7 @@ def _default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Ar
     if isinstance(facts, PiecewiseLinear):
         rising = sorted(facts.slopes)
         if list(facts.slopes) in (rising, rising[::-1]):
-            return _piecewise(facts, lower, upper, secant, xp)
+            return _piecewise(facts, lower, upper, secant, xp, named)
         vertices = _vertices(facts, (lower, low), (upper, high), xp)
         return _hull_edges(vertices, secant, xp)
     if isinstance(facts, Curved) and facts.odd and facts.convex == (True, False):
@@ -63,12 +70,19 @@ def _default_slopes(node: Node, lower: Array, upper: Array, xp: Any) -> tuple[Ar
 
 
 def _piecewise(
-    facts: PiecewiseLinear, lower: Array, upper: Array, secant: Array, xp: Any
+    facts: PiecewiseLinear,
+    lower: Array,
+    upper: Array,
+    secant: Array,
+    xp: Any,
+    named: Array | None,
 ) -> tuple[Array, Array]:
     first, last = facts.knots[0], facts.knots[-1]
     left, right = facts.slopes[0], facts.slopes[-1]
     nearly = _NEARLY * (upper - lower)
     outer = xp.where(upper - last > first - lower + nearly, right, left) + 0 * secant
+    if named is not None:
+        outer = xp.where(xp.isnan(named), outer, named)
     above, below = lower >= last - nearly, upper <= first + nearly
     outer = xp.where(above, right, xp.where(below, left, outer))
     chord = xp.where(above, right, xp.where(below, left, secant))

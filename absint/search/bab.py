@@ -8,23 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from absint.domains.arrays import Arrays
+from absint.domains.hinges import hinges
 from absint.ir import Graph, evaluate
 from absint.problem import Problem
-from absint.proofs.stream import Arity
+from absint.proofs.stream import Arity, Rule
 from absint.search.attack import Attack, Counterexample, Runtime
 from absint.search.backend import analysis_by
 from absint.search.branching import choose_dimensions
 from absint.search.mix import Forms
-from absint.search.options import SearchOptions
+from absint.search.options import BACKENDS, SearchOptions
 from absint.search.outlook import outlook
-from absint.search.query import CellQuery, Decision, cell_query
+from absint.search.query import CellQuery, cell_query
+from absint.search.steering import Steering
 from absint.search.tree import Frontier, Tree, open_boxes
+from absint.search.verdicts import Verdicts, join
 
 FloatArray = NDArray[np.float64]
 
@@ -46,19 +48,6 @@ ROW_SHARE = 0.5
 TINY = float(np.finfo(np.float64).tiny)
 DIVE_STARTS = 16
 FRESH_STARTS = 256
-
-
-@dataclass(frozen=True)
-class _Verdicts:
-    """The analysis of one batch: decisions, and what drives the bound that is furthest from zero.
-
-    ``coefficients`` and ``influence`` are (batch, input_size); ``rows`` were pushed back for it.
-    """
-
-    decision: Decision
-    coefficients: FloatArray
-    influence: FloatArray
-    rows: int
 
 
 class CellSearch:
@@ -85,6 +74,8 @@ class CellSearch:
         self.query: CellQuery = cell_query(cell, problem.input_size, problem.output_size)
         contract = problem.semantics.contract
         self.analyse = analysis_by(options.backend, graph, self.query.query, arrays, contract)
+        own = hinges(graph) if options.backend == BACKENDS[0] else ()
+        self.steering = Steering(graph, own, self.query, arrays, contract)
         self.arity = Arity.of(cell, graph)
         self.take_up(Tree() if tree is None else tree)
         scale = self._scale()
@@ -112,6 +103,7 @@ class CellSearch:
         if stuck:
             self.frontier = self.frontier.without(stuck)
         self.stuck = sorted(stuck)
+        self.relaxed = sum(step.rule is Rule.RELAX for step in self.tree.rules)
 
     def _scale(self) -> float:
         """The size of the query's rows at the box's centre and of their constants."""
@@ -125,7 +117,7 @@ class CellSearch:
         return len(self.frontier) + len(self.stuck)
 
     def closed_leaves(self) -> int:
-        return (len(self.tree.rules) + 1) // 2 - self.open_leaves()
+        return (len(self.tree.rules) - self.relaxed + 1) // 2 - self.open_leaves()
 
     def checks(self) -> float:
         """What the check of the closed leaves will cost, in boxes bounded."""
@@ -146,10 +138,15 @@ class CellSearch:
     def outlook(self) -> float:
         """How many splits are still needed, in doublings (``absint.search.outlook``)."""
         some = self.frontier.every(max(1, len(self.frontier) // OUTLOOK_SAMPLE))
-        width, root = some.upper - some.lower, self.upper - self.lower
-        halvings = np.where(root > 0, np.log2(np.maximum(root, TINY) / np.maximum(width, TINY)), 0)
-        levels = outlook(some.score, halvings.sum(axis=1) - 1, self.root)
+        levels = outlook(some.score, self._depth(some) - 1, self.root)
         return levels + float(np.log2(max(1, len(self.frontier)) / max(1, len(some))))
+
+    def _depth(self, boxes: Frontier) -> FloatArray:
+        """How many halvings lie above each box, (n,)."""
+        width, root = boxes.upper - boxes.lower, self.upper - self.lower
+        halvings = np.where(root > 0, np.log2(np.maximum(root, TINY) / np.maximum(width, TINY)), 0)
+        depth: FloatArray = halvings.sum(axis=1)
+        return depth
 
     def step(self, pool: ThreadPoolExecutor) -> Counterexample | None:
         """Bounds a batch of the open boxes, and splits what is not proved."""
@@ -157,6 +154,7 @@ class CellSearch:
         verdicts = self._analyse(batch, pool)
         if not self.batches:
             self.root = float(verdicts.decision.score.min())
+        self._steer(batch, verdicts, pool)
         found = self._settle(batch, verdicts)
         self.batches += 1
         self.analysed += len(batch)
@@ -176,27 +174,55 @@ class CellSearch:
         crowded = self.frontier.nbytes > self.options.memory // 4
         return self.frontier.pop(size, newest=crowded)
 
-    def _analyse(self, batch: Frontier, pool: ThreadPoolExecutor) -> _Verdicts:
+    def _steer(self, batch: Frontier, verdicts: Verdicts, pool: ThreadPoolExecutor) -> None:
+        """Better slopes for the bounds of boxes that are not closed, where they serve."""
+        decision = verdicts.decision
+        due = self.steering.worth(self.analysed, batch.age)
+        where = np.flatnonzero(due & (decision.score <= self.slack))
+        if not len(where):
+            return
+        some, focus = batch.select(where), decision.focus[where]
+        pieces = -(-len(where) // max(1, self.tile // 2))
+        parts = [np.array_split(part, pieces) for part in (some.lower, some.upper, some.slopes)]
+        found = list(pool.map(self.steering.better, *parts, np.array_split(focus, pieces)))
+        some.slopes = np.concatenate([slopes for slopes, _ in found])
+        self.work += ROW_SHARE * sum(rows for _, rows in found)
+        better = self._analyse(some, pool)
+        before, batch.age[where] = decision.score[where], 0
+        gained = better.decision.score > before
+        self.steering.learn(before, better.decision.score)
+        kept = np.flatnonzero(gained)
+        for place in where[kept]:
+            slopes = some.slopes[np.searchsorted(where, place)]
+            batch.nodes[place] = self.tree.relax(int(batch.nodes[place]), slopes)
+            batch.slopes[place] = slopes
+        self.relaxed += len(kept)
+        verdicts.replace(where[kept], better.take(kept))
+
+    def _analyse(self, batch: Frontier, pool: ThreadPoolExecutor) -> Verdicts:
         pieces = -(-len(batch) // self.tile)
         parts = list(
             pool.map(
                 self._analyse_part,
                 np.array_split(batch.lower, pieces),
                 np.array_split(batch.upper, pieces),
+                np.array_split(batch.slopes, pieces),
             )
         )
-        return _Verdicts(
-            _join([part.decision for part in parts]),
+        return Verdicts(
+            join([part.decision for part in parts]),
             np.concatenate([part.coefficients for part in parts]),
             np.concatenate([part.influence for part in parts]),
             sum(part.rows for part in parts),
         )
 
-    def _analyse_part(self, lower: FloatArray, upper: FloatArray) -> _Verdicts:
+    def _analyse_part(
+        self, lower: FloatArray, upper: FloatArray, slopes: NDArray[np.object_]
+    ) -> Verdicts:
         arrays = self.arrays
         box = (arrays.asarray(lower), arrays.asarray(upper))
         with np.errstate(all="ignore"):
-            analysis = self.analyse(box)
+            analysis = self.analyse(box, self.steering.named(slopes))
         shape = (len(lower), *analysis.coefficients.shape[1:])
         coefficients = np.broadcast_to(arrays.numpy(analysis.coefficients), shape)
         influence = np.broadcast_to(arrays.numpy(analysis.influence), shape)
@@ -208,9 +234,9 @@ class CellSearch:
         decision = self.query.decide(forms, self.slack)
         focus = decision.focus[:, None]
         rows = analysis.rows * len(lower)
-        return _Verdicts(decision, (focus @ coefficients)[:, 0], (focus @ influence)[:, 0], rows)
+        return Verdicts(decision, (focus @ coefficients)[:, 0], (focus @ influence)[:, 0], rows)
 
-    def _settle(self, batch: Frontier, verdicts: _Verdicts) -> Counterexample | None:
+    def _settle(self, batch: Frontier, verdicts: Verdicts) -> Counterexample | None:
         """Closes what the bounds decide, looks for counterexamples in the rest, and splits it."""
         decision = verdicts.decision
         closed = decision.score > self.slack
@@ -224,7 +250,7 @@ class CellSearch:
         return found
 
     def _probe(
-        self, batch: Frontier, verdicts: _Verdicts, rest: NDArray[np.int64]
+        self, batch: Frontier, verdicts: Verdicts, rest: NDArray[np.int64]
     ) -> Counterexample | None:
         """Tries the corner where each box's linear bound is least, and its centre."""
         lower, upper = batch.lower[rest], batch.upper[rest]
@@ -242,7 +268,7 @@ class CellSearch:
             found = found or self.attack.descend(self.lower, self.upper, self.rng, FRESH_STARTS)
         return found
 
-    def _split(self, batch: Frontier, verdicts: _Verdicts, rest: NDArray[np.int64]) -> None:
+    def _split(self, batch: Frontier, verdicts: Verdicts, rest: NDArray[np.int64]) -> None:
         lower, upper = batch.lower[rest], batch.upper[rest]
         dimensions = choose_dimensions(verdicts.influence[rest], lower, upper)
         stuck = dimensions < 0
@@ -255,28 +281,15 @@ class CellSearch:
             ],
             dtype=np.int64,
         )
-        self.frontier.push(_halves(batch, rest, dimensions, first, verdicts.decision.score[rest]))
+        parts = batch.select(rest)
+        parts.score = verdicts.decision.score[rest]
+        self.frontier.push(_halves(parts, dimensions, first))
 
 
-def _join(parts: list[Decision]) -> Decision:
-    return Decision(
-        np.concatenate([part.score for part in parts]),
-        np.concatenate([part.focus for part in parts]),
-        [rule for part in parts for rule in part.rules],
-        [operands for part in parts for operands in part.operands],
-    )
-
-
-def _halves(
-    batch: Frontier,
-    rest: NDArray[np.int64],
-    dimensions: NDArray[np.int64],
-    first: NDArray[np.int64],
-    score: FloatArray,
-) -> Frontier:
-    """Both halves of the boxes ``rest``, cut where the proof's HALVE cuts."""
-    rows = np.arange(len(rest))
-    lower, upper = batch.lower[rest], batch.upper[rest]
+def _halves(boxes: Frontier, dimensions: NDArray[np.int64], first: NDArray[np.int64]) -> Frontier:
+    """Both halves of boxes, cut where the proof's HALVE cuts."""
+    rows = np.arange(len(boxes))
+    lower, upper = boxes.lower, boxes.upper
     cut = 0.5 * lower[rows, dimensions] + 0.5 * upper[rows, dimensions]
     below, above = upper.copy(), lower.copy()
     below[rows, dimensions] = cut
@@ -285,5 +298,7 @@ def _halves(
         np.concatenate([first, first + 1]),
         np.concatenate([lower, above]),
         np.concatenate([below, upper]),
-        np.concatenate([score, score]),
+        np.concatenate([boxes.score, boxes.score]),
+        np.concatenate([boxes.slopes, boxes.slopes]),
+        np.concatenate([boxes.age, boxes.age]) + 1,
     )

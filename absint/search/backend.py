@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 from absint.domains.arrays import Arrays
 from absint.domains.interval import Interval
-from absint.domains.product import Analysis, Query, analyse
+from absint.domains.product import Analysis, Query, Slopes, analyse
 from absint.ir import Graph
 from absint.problem import InputError
 from absint.problem.contract import Contract
 
-Analyse = Callable[[Interval], Analysis]
-"""Linear bounds of a query's rows on a batch of boxes, each end (batch, input_size)."""
+Analyse = Callable[[Interval, Slopes | None], Analysis]
+"""Linear bounds of a query's rows on a batch of boxes, each end (batch, input_size), with slopes in
+place of the default ones (which only our own bounds have)."""
 
 
 def analysis_by(
@@ -23,7 +24,7 @@ def analysis_by(
     Raises InputError where it is not installed or cannot be given the graph, or the contract.
     """
     if backend == "absint":
-        return lambda box: analyse(graph, box, query, arrays, contract)
+        return lambda box, slopes: analyse(graph, box, query, arrays, contract, slopes)
     if contract is not None:
         raise InputError("bounds real arithmetic: it goes with semantics real", "--backend")
     try:
@@ -35,8 +36,8 @@ def analysis_by(
         raise InputError(f"auto_LiRPA is not installed ({error}): {hint}", "--backend") from error
     except ValueError as error:
         raise InputError(str(error), "--backend") from error
-    return lambda box: _better(
-        analyse(graph, box, query, arrays), lirpa.analyse(box, arrays), box, arrays
+    return lambda box, slopes: _better(
+        analyse(graph, box, query, arrays, slopes=slopes), lirpa.analyse(box, arrays), box, arrays
     )
 
 

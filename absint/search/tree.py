@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,15 @@ class Tree:
         """Gives an open node slopes; returns the number of the node that then is open."""
         return self.divide(node, Step(Rule.SLOPES, slopes=slopes))
 
+    def relax(self, node: int, slopes: bytes) -> int:
+        """Gives an open node's box slopes; returns the number of the node that then is open."""
+        return self.divide(node, Step(Rule.RELAX, slopes=slopes))
+
+    @property
+    def relaxed(self) -> bytes | None:
+        """The slopes of the whole box's bounds; None: the default ones."""
+        return self.rules[0].slopes if self.rules[0].rule is Rule.RELAX else None
+
     def divide(self, node: int, step: Step) -> int:
         """Divides an open node; returns the number of the first part."""
         first = len(self.rules)
@@ -80,6 +89,8 @@ class Tree:
             step, first = self.rules[place.node], self.child[place.node]
             if step.rule is Rule.OPEN:
                 yield place
+            elif step.rule is Rule.RELAX:
+                stack.append(replace(place, node=first))
             elif step.rule is Rule.SLOPES:
                 stack.append(OpenPlace(first, place.phases, step.slopes))
             elif step.rule is Rule.PHASE:
@@ -94,7 +105,9 @@ class Tree:
         while stack:
             place = stack.pop()
             step, first = self.rules[place.node], self.child[place.node]
-            if step.rule is Rule.SLOPES:
+            if step.rule is Rule.RELAX:
+                stack.append(replace(place, node=first))
+            elif step.rule is Rule.SLOPES:
                 stack.append(OpenPlace(first, place.phases, step.slopes))
             elif step.rule is Rule.PHASE:
                 if all(part.rule is Rule.MIX for part in self.rules[first : first + 2]):
@@ -130,11 +143,12 @@ class Tree:
         return writer.to_bytes()
 
     def by_phases(self) -> bool:
-        """Whether this is a proof by phases of the whole box."""
-        inner = [
-            step.rule for step, first in zip(self.rules, self.child, strict=True) if first >= 0
-        ]
-        return bool(inner) and set(inner) <= {Rule.PHASE, Rule.SLOPES}
+        """Whether this is a proof by phases of the whole box, bounded with one set of slopes."""
+        dividing = {Rule.PHASE, Rule.SLOPES}
+        inner = [self.rules[node].rule for node in self.preorder() if self.child[node] >= 0]
+        return (
+            bool(inner) and set(inner[:1]) <= {*dividing, Rule.RELAX} and set(inner[1:]) <= dividing
+        )
 
     def without_open_phases(self) -> Tree:
         """This tree, but for divisions by phases that are not proved: what they divide is open."""
@@ -170,18 +184,22 @@ class Tree:
 class Frontier:
     """Open leaves with their boxes and scores (lower is nearer to the catastrophe).
 
-    Arrays: nodes (n,), lower and upper (n, input_size), score (n,).
+    Arrays: nodes (n,), lower and upper (n, input_size), score (n,); ``slopes`` (n,) holds the bytes
+    of the slopes of a box's bounds, or None, and ``age`` (n,) how many halvings ago they were
+    chosen.
     """
 
     nodes: IntArray
     lower: FloatArray
     upper: FloatArray
     score: FloatArray
+    slopes: NDArray[np.object_]
+    age: IntArray
 
     @staticmethod
     def empty(size: int) -> Frontier:
-        none = np.empty((0, size))
-        return Frontier(np.empty(0, dtype=np.int64), none, none, np.empty(0))
+        none, numbers = np.empty((0, size)), np.empty(0, dtype=np.int64)
+        return Frontier(numbers, none, none, np.empty(0), np.empty(0, dtype=object), numbers)
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -195,6 +213,8 @@ class Frontier:
         self.lower = np.concatenate([self.lower, more.lower])
         self.upper = np.concatenate([self.upper, more.upper])
         self.score = np.concatenate([self.score, more.score])
+        self.slopes = np.concatenate([self.slopes, more.slopes])
+        self.age = np.concatenate([self.age, more.age])
 
     def pop(self, count: int, newest: bool) -> Frontier:
         """Takes out ``count`` leaves: the newest (depth first), or those of the lowest score."""
@@ -204,38 +224,50 @@ class Frontier:
             chosen = np.zeros(len(self), dtype=bool)
             order = slice(-count, None) if newest else np.argpartition(self.score, count)[:count]
             chosen[order] = True
-        taken, rest = self._select(chosen), self._select(~chosen)
+        taken, rest = self.select(chosen), self.select(~chosen)
         self.nodes, self.lower = rest.nodes, rest.lower
         self.upper, self.score = rest.upper, rest.score
+        self.slopes, self.age = rest.slopes, rest.age
         return taken
 
     def every(self, stride: int) -> Frontier:
         """Each of which so many are passed over for the next."""
         chosen = np.zeros(len(self), dtype=bool)
         chosen[::stride] = True
-        return self._select(chosen)
+        return self.select(chosen)
 
     def without(self, nodes: Collection[int]) -> Frontier:
         """All but the leaves of these numbers."""
-        return self._select(~np.isin(self.nodes, list(nodes)))
+        return self.select(~np.isin(self.nodes, list(nodes)))
 
-    def _select(self, mask: NDArray[np.bool_]) -> Frontier:
-        return Frontier(self.nodes[mask], self.lower[mask], self.upper[mask], self.score[mask])
+    def select(self, which: NDArray[np.bool_] | IntArray) -> Frontier:
+        """Some of the leaves."""
+        return Frontier(
+            self.nodes[which],
+            self.lower[which],
+            self.upper[which],
+            self.score[which],
+            self.slopes[which],
+            self.age[which],
+        )
 
 
 def open_boxes(tree: Tree, lower: FloatArray, upper: FloatArray, arity: Arity) -> Frontier:
     """The open leaves of ``tree`` with their boxes, the root being [lower, upper]."""
     numbers = tree.leaves()
-    nodes, lows, highs = [], [], []
+    nodes, lows, highs, slopes = [], [], [], []
     for leaf in leaves(tree.stream(), lower.tolist(), upper.tolist(), arity):
         if leaf.rule is Rule.OPEN:
             nodes.append(numbers[leaf.ordinal])
             lows.append(leaf.lower)
             highs.append(leaf.upper)
+            slopes.append(leaf.block.slopes)
     shape = (len(nodes), len(lower))
     return Frontier(
         np.array(nodes, dtype=np.int64),
         np.array(lows, dtype=np.float64).reshape(shape),
         np.array(highs, dtype=np.float64).reshape(shape),
         np.full(len(nodes), -np.inf),
+        np.array([*slopes, None], dtype=object)[:-1],
+        np.zeros(len(nodes), dtype=np.int64),
     )

@@ -65,6 +65,7 @@ class Lines:
 class ExactBounds:
     """Bounds of all nodes over the box [lower, upper], (input_size,) of floats each.
 
+    ``slopes`` (1, *shape) replace the default ones of nodes.
     Of their real values, or under a ``contract`` of all values that it allows to be computed.
     """
 
@@ -74,8 +75,10 @@ class ExactBounds:
         lower: Sequence[float],
         upper: Sequence[float],
         contract: Contract | None = None,
+        slopes: Mapping[int, FloatArray] | None = None,
     ) -> None:
         self.graph, self.contract, self.values = graph, contract, list[Interval]()
+        self._slopes = slopes or {}
         self.defined = True
         """Whether the contract has a bound for every node's error."""
         self.consts = [
@@ -114,7 +117,8 @@ class ExactBounds:
             return self._affine(position, node)
         (operand,) = node.inputs
         self._refine(operand, function)
-        self.lines[position] = default_lines(node, function, self.values[operand])
+        named = self._slopes.get(position)
+        self.lines[position] = default_lines(node, function, self.values[operand], named)
         return image(function, self.values[operand])
 
     def _affine(self, position: int, node: Node) -> Interval:
@@ -258,10 +262,13 @@ def image(function: PiecewiseLinear, x: Interval) -> Interval:
     return lower, upper
 
 
-def default_lines(node: Node, function: PiecewiseLinear, x: Interval) -> Lines:
-    """With the slopes that search and checker take by default: any are sound."""
-    slopes = default_slopes(node, floats(x[0]), floats(x[1]), np)
-    lower, upper = (exact_all(slope)[None] for slope in slopes)
+def default_lines(
+    node: Node, function: PiecewiseLinear, x: Interval, named: FloatArray | None = None
+) -> Lines:
+    """With the slopes that search and checker take by default, or ``named`` ones (1, *shape): any
+    are sound."""
+    slopes = default_slopes(node, floats(x[0])[None], floats(x[1])[None], np, named)
+    lower, upper = (exact_all(slope) for slope in slopes)
     return lines_of(function, x, lower, upper)
 
 

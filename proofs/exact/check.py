@@ -18,6 +18,7 @@ from absint.proofs.exact.numbers import Array, chosen, exact, exact_all, zeros
 from absint.proofs.format import Certificate, CertificateError
 from absint.proofs.leaves import Leaf, leaves
 from absint.proofs.stream import SUMS, Arity, Rule, farkas_numbers, multiplier
+from absint.proofs.transformers.knots import named_slopes
 from absint.proofs.transformers.piecewise import PiecewiseLinear
 
 Terms = dict[int, Array]
@@ -117,7 +118,8 @@ class ExactClaims:
 
     def _box(self, leaf: Leaf) -> ExactBounds:
         if self._bounds is None or self._bounds[0] != leaf.block.number:
-            bounds = ExactBounds(self.graph, leaf.lower, leaf.upper, self.contract)
+            named = named_slopes(self.graph, [leaf.block.slopes])
+            bounds = ExactBounds(self.graph, leaf.lower, leaf.upper, self.contract, named)
             self._bounds = leaf.block.number, bounds
         return self._bounds[1]
 

@@ -67,13 +67,13 @@ LEMMAS = (
     Lemma(
         "a line turned about the knot",
         "A convex function of one knot lies above each line through it with a slope between.",
-        frozenset({"rule:slopes"}),
+        frozenset({"rule:slopes", "rule:relax"}),
         _turned,
     ),
     Lemma(
         "a line turned about a concave knot",
         "A concave one lies below each.",
-        frozenset({"rule:slopes"}),
+        frozenset({"rule:slopes", "rule:relax"}),
         _turned_above,
     ),
     Lemma(

@@ -8,6 +8,7 @@ docs/rigor.md, section 15.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -49,6 +50,22 @@ def knots(graph: Graph) -> dict[int, Knot]:
         function = UNIVARIATE_OPS[node.op](node) if node.op in UNIVARIATE_OPS else None
         if isinstance(function, PiecewiseLinear) and len(function.knots) == 1:
             found[at] = Knot(node, function)
+    return found
+
+
+def named_slopes(graph: Graph, named: Sequence[bytes | None]) -> dict[int, FloatArray]:
+    """By node with one knot, the slopes that bytes name for each box, (boxes, *shape), NaN for one
+    that has none; nothing where no box has any. Bytes are one an entry of those nodes, in order."""
+    given = [box for box, slopes in enumerate(named) if slopes is not None]
+    if not given:
+        return {}
+    table = np.stack([np.frombuffer(named[box] or b"", dtype=np.uint8) for box in given])
+    found, begin = {}, 0
+    for at, knot in knots(graph).items():
+        own = np.full((len(named), knot.node.size), np.nan)
+        own[given] = knot.slopes[table[:, begin : begin + knot.node.size]]
+        found[at] = own.reshape((-1, *knot.node.shape))
+        begin += knot.node.size
     return found
 
 
@@ -107,16 +124,20 @@ class Knot:
     def operand(self) -> int:
         return self.node.inputs[0]
 
+    @property
+    def slopes(self) -> FloatArray:
+        """What bytes stand for, (256,): from the left piece's slope to the right one's."""
+        left, right = self.function.slopes
+        least, most = sorted((left, right))
+        return np.clip(left + (right - left) * (np.arange(256) / 255), least, most)
+
     @cached_property
     def lines(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """The lines through the knot: slopes (258,), and offsets below and above the exact ones.
 
         Of each byte of a slope, then of the left piece and of the right one.
         """
-        left, right = self.function.slopes
-        least, most = sorted((left, right))
-        free = np.clip(left + (right - left) * (np.arange(256) / 255), least, most)
-        slopes = [*free.tolist(), left, right]
+        slopes = [*self.slopes.tolist(), *self.function.slopes]
         value, at = Fraction(self.function.values[0]), Fraction(self.at)
         exact = [value - Fraction(slope) * at for slope in slopes] if at else [value]
         ends = (np.array([sign * above(sign * offset) for offset in exact]) for sign in (-1, 1))

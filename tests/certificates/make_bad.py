@@ -132,6 +132,11 @@ def by_phases(first: tuple[int, int] = (RELU, 0), second: tuple[int, int] = (REL
     return writer.to_bytes()
 
 
+def relaxed(slopes: bytes = bytes([0, 64])) -> bytes:
+    """The same proof with slopes for all bounds of the box; the second side has others."""
+    return bytes([Rule.RELAX, *slopes]) + by_phases()
+
+
 def multiplied(*weights: int) -> bytes:
     """Phase by phase the same MIX."""
     writer = Writer()
@@ -162,6 +167,10 @@ def phases() -> dict[str, Bad]:
         "multiplier-as-large-as-can-be": proof(multiplied(1, 1, 255, 1, 255), "does not prove"),
         "multipliers-left-out": proof(start + phase + safe + mix[:-3] + last, "bytes follow"),
         "slopes-too-short": proof(text[:3], "ends inside a list of slopes"),
+        "relax-too-short": proof(relaxed()[:2], "ends inside a list of slopes"),
+        "relax-too-long": proof(relaxed(bytes([0, 64, 5])), "bytes follow"),
+        "relax-of-nothing": proof(relaxed()[:3], "ends before all parts"),
+        "relax-of-a-false-property": proof(relaxed(), "does not prove", false),
     }
 
 
@@ -239,4 +248,6 @@ if __name__ == "__main__":
     (HERE / "good" / "plateau.cert").write_bytes(GOOD.to_bytes())
     divided = certificate(GRAPH, CLAIM, [by_phases()])
     (HERE / "good" / "phases.cert").write_bytes(divided.to_bytes())
+    other = certificate(GRAPH, CLAIM, [relaxed()])
+    (HERE / "good" / "relaxed.cert").write_bytes(other.to_bytes())
     assert Certificate.from_bytes(GOOD.to_bytes()) == GOOD

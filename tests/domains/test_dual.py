@@ -30,7 +30,8 @@ def drawn(
 
 
 def some_rows(rng: np.random.Generator, count: int) -> Rows:
-    return Rows(rng.normal(size=(count, 3)), rng.normal(size=(count, 2)), rng.normal(size=count))
+    shape = (count, 1)
+    return Rows(rng.normal(size=(*shape, 3)), rng.normal(size=(*shape, 2)), rng.normal(size=shape))
 
 
 def some_phases(found: Frame, rng: np.random.Generator, count: int) -> NDArray[np.int8]:
@@ -64,7 +65,11 @@ def test_no_point_with_the_phases_lies_below_the_bound(
     pull = -side * rng.exponential(size=side.shape) * (rng.random(side.shape) < 0.7)
     dual = Lines.of(found, some_slopes(found, rng, len(x)), side).bound(rows, pull)
     y = evaluate(graph, x)
-    value = (rows.inputs * x).sum(axis=1) + (rows.outputs * y).sum(axis=1) - rows.bound
+    value = (
+        (rows.inputs[:, 0] * x).sum(axis=1)
+        + (rows.outputs[:, 0] * y).sum(axis=1)
+        - rows.bound[:, 0]
+    )
     assert (side != 0).any()
     assert (dual.value <= value + 1e-9 * (1 + np.abs(dual.value))).all()
 
@@ -78,7 +83,9 @@ def test_without_phases_and_with_default_slopes_it_is_the_plain_bound(
     rows = some_rows(rng, 5)
     side = np.zeros((5, found.size), dtype=np.int8)
     dual = Lines.of(found, np.tile(found.slope, (5, 1)), side).bound(rows, 0.0 * side)
-    plain = analyse(graph, found.box, Query(rows.inputs, rows.outputs, rows.bound), FLOAT64)
+    plain = analyse(
+        graph, found.box, Query(rows.inputs[:, 0], rows.outputs[:, 0], rows.bound[:, 0]), FLOAT64
+    )
     reach = np.abs(plain.coefficients) @ ((found.box[1] - found.box[0])[0] / 2)
     assert np.allclose(dual.value, (plain.centre - reach)[0], rtol=1e-12, atol=1e-12)
 
@@ -89,8 +96,8 @@ def test_the_bound_is_the_row_at_its_own_point(seed: int) -> None:
     side = some_phases(found, rng, 9)
     rows, pull = some_rows(rng, 9), -side * rng.exponential(size=side.shape)
     dual = Lines.of(found, some_slopes(found, rng, 9), side).bound(rows, pull)
-    there = (rows.inputs * dual.x).sum(axis=1) + (rows.outputs * dual.y).sum(axis=1)
-    there += (pull * (dual.operands - found.knot)).sum(axis=1) - rows.bound
+    there = (rows.inputs[:, 0] * dual.x).sum(axis=1) + (rows.outputs[:, 0] * dual.y).sum(axis=1)
+    there += (pull * (dual.operands - found.knot)).sum(axis=1) - rows.bound[:, 0]
     assert np.allclose(dual.value, there, rtol=1e-10, atol=1e-10)
 
 

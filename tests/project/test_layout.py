@@ -13,7 +13,7 @@ import yaml
 import absint
 
 ROOT = Path(__file__).parents[2]
-BUDGETS = {"exact": 600, "rules": 2_300, "decoding": 1_975, "transformers": 3_450}
+BUDGETS = {"exact": 600, "rules": 2_350, "decoding": 1_975, "transformers": 3_475}
 """Lines of the checker: docs/decisions/0008-size-of-the-checker.md."""
 
 

@@ -22,6 +22,7 @@ SOME = nearest_multiplier(1)
 def proof() -> bytes:
     """Of TRUE: both operands on one side, so no distance; or 1.2 - distance + total - 1 >= 0.2."""
     writer = Writer()
+    writer.relax(bytes([0, 64]))
     writer.slopes(bytes(range(4)))
     writer.phase(RELU, 0)
     writer.phase(RELU, 1)
@@ -48,7 +49,9 @@ def altered(rng: random.Random, found: list[Step]) -> list[Step]:
     """One change: of operands, or of the parts of a rule."""
     at = rng.randrange(len(found))
     step, end = found[at], end_of(found, at)
-    kind = rng.choice(["operand", "operand", "drop", "swap", "transplant", "skip", "slopes"])
+    kind = rng.choice(
+        ["operand", "operand", "drop", "swap", "transplant", "skip", "slopes", "relax"]
+    )
     if kind == "skip" and step.rule.parts:
         first = end_of(found, at + 1)
         kept = found[at + 1 : first] if rng.random() < 0.5 else found[first:end]
@@ -64,6 +67,8 @@ def altered(rng: random.Random, found: list[Step]) -> list[Step]:
     if kind == "slopes":
         fresh = Step(Rule.SLOPES, slopes=rng.randbytes(4))
         return [*found[:at], fresh, *found[at:]]
+    if kind == "relax":
+        return [*found[:at], Step(Rule.RELAX, slopes=rng.randbytes(2)), *found[at:]]
     if step.choices:
         choices, place = list(step.choices), rng.randrange(len(step.choices))
         small = step.rule is not Rule.MIX

@@ -82,10 +82,15 @@ class Grown:
             for _ in range(2):
                 self.grow(low, high, [*phases, neuron], depth - 1)
         elif kind == "slopes":
-            self.writer.slopes(rng.integers(0, 256, self.arity.slopes).astype(np.uint8).tobytes())
+            self.writer.slopes(rng.bytes(self.arity.slopes(Rule.SLOPES)))
+            if rng.random() < 0.3:
+                self.relax()
             self.grow(low, high, phases, depth - 1)
         else:
             self.leaf(len(phases))
+
+    def relax(self) -> None:
+        self.writer.relax(self.rng.bytes(self.arity.slopes(Rule.RELAX)))
 
     def leaf(self, phases: int) -> None:
         rule = self.rng.choice(["safe", "mix", "empty", "open"], p=[0.3, 0.66, 0.02, 0.02])
@@ -133,6 +138,8 @@ def grown(rng: Rng, graph: Graph, cell: Cell, depth: int) -> bytes:
         low, high = bounds[knot.operand]
         neurons += [(at, entry) for entry in np.flatnonzero((low < 0) & (high > 0)).tolist()]
     tree = Grown(rng, Arity.of(cell, graph), cell, neurons)
+    if rng.random() < 0.5:
+        tree.relax()
     tree.grow([-1.0, -1.0], [1.0, 1.0], [], depth)
     return tree.writer.to_bytes()
 
@@ -237,6 +244,7 @@ def hold(seed: int) -> Counter[str]:
             seen["false"] += truth
             seen["proved with phases"] += proved and bool(found.leaf.phases)
             seen["proved with slopes"] += proved and found.leaf.slopes is not None
+            seen["proved with other bounds"] += proved and found.leaf.block.slopes is not None
             seen["empty"] += found.empty
             seen["leaves"] += 1
     return seen

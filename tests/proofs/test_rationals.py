@@ -162,6 +162,52 @@ def test_named_slopes() -> None:
     assert [failed(slope) for slope in (0, 64, 255)] == [True, False, True]
 
 
+def test_slopes_for_all_bounds() -> None:
+    """The same as named for the box: for its rows the slope 1/4 and no other will do."""
+    graph = bent(0.25)
+    claim = problem(graph, never_below(F(-1, 100), False))
+
+    def failed(slope: int) -> bool:
+        writer = Writer()
+        writer.relax(bytes([slope]))
+        writer.safe([0])
+        proof = certificate(graph, claim, [writer.to_bytes()])
+        found = bool(recheck(proof, graph).failed)
+        assert found != check(proof, graph).accepted
+        return found
+
+    assert [failed(slope) for slope in (0, 64, 255)] == [True, False, True]
+
+
+def two_layers() -> Graph:
+    """y = relu(relu(x) - relu(-x) - 1/2) = relu(x - 1/2)."""
+    builder = GraphBuilder()
+    x = builder.input("x", (1,))
+    both = builder.add("dense", [x], consts={"weight": Constant(np.array([[1.0, -1.0]]))})
+    weight, bias = Constant(np.array([[1.0], [-1.0]])), Constant(np.array([-0.5]))
+    found = builder.add("relu", [both])
+    last = builder.add("dense", [found], consts={"weight": weight, "bias": bias})
+    return builder.build({"y": builder.add("relu", [last])})
+
+
+def test_slopes_for_all_bounds_count_within_the_network() -> None:
+    """Beneath the line lambda (-x) of relu(-x) the second layer is at most x/2 + lambda x."""
+    graph = two_layers()
+    claim = problem(graph, Cell(box((-1, 1)), ((constraint([], [(0, F(-1))], F(-3, 4)),),)))
+
+    def accepted(first: int) -> bool:
+        writer = Writer()
+        writer.relax(bytes([0, first, 255]))
+        writer.safe([0])
+        proof = certificate(graph, claim, [writer.to_bytes()])
+        found = check(proof, graph).accepted
+        assert found == (not recheck(proof, graph).failed)
+        return found
+
+    assert accepted(0)
+    assert not accepted(255)
+
+
 def test_executions_are_allowed_for() -> None:
     """Under the contract bounds are wider, and by no more than it says."""
     for seed in range(8):

@@ -46,6 +46,7 @@ rules = st.one_of(
     st.just(Step(Rule.OPEN)),
     st.builds(lambda n, e: Step(Rule.PHASE, (n, e)), numbers, numbers),
     st.builds(lambda s: Step(Rule.SLOPES, slopes=s), st.binary(min_size=6, max_size=6)),
+    st.builds(lambda s: Step(Rule.RELAX, slopes=s), st.binary(min_size=3, max_size=3)),
 )
 
 
@@ -109,12 +110,14 @@ def test_a_truncated_proof_is_refused(data: bytes, cut: int) -> None:
         (b"", "ends before all parts"),
         (bytes([Rule.HALVE, 0]) + SAFE, "ends before all parts"),
         (SAFE + SAFE, "bytes follow"),
-        (bytes([8]), "unknown rule"),
+        (bytes([9]), "unknown rule"),
         (bytes([Rule.PHASE, 3]), "ends inside a number"),
         (bytes([Rule.PHASE, 3, 0]) + SAFE, "ends before all parts"),
         (bytes([Rule.PHASE, 3, 0]) + SAFE + bytes([Rule.MIX, 1, 2, 3, 4]), "ends inside a list of"),
         (bytes([Rule.SLOPES, 1, 2, 3, 4, 5]), "ends inside a list of slopes"),
         (bytes([Rule.SLOPES, 1, 2, 3, 4, 5, 6]), "ends before all parts"),
+        (bytes([Rule.RELAX, 1, 2]), "ends inside a list of slopes"),
+        (bytes([Rule.RELAX, 1, 2, 3]), "ends before all parts"),
         (bytes([255]), "unknown rule"),
         (bytes([Rule.SAFE, 0x80, 0x00, 0]), "shortest form"),
         (bytes([Rule.SAFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01, 0]), "too long"),
@@ -301,3 +304,27 @@ def test_memory_grows_with_depth_only() -> None:
     tracemalloc.stop()
     assert total == 2**count
     assert peak < 50_000
+
+
+def test_slopes_for_all_bounds_are_those_of_the_box() -> None:
+    """The nearest ones above count, and a box with others is another box."""
+    outer, inner = bytes(range(3)), bytes(range(3, 6))
+    writer = Writer()
+    writer.halve(0)
+    writer.relax(outer)
+    writer.phase(3, 1)
+    writer.safe([0, 0])
+    writer.relax(inner)
+    writer.halve(0)
+    writer.safe([0, 0])
+    writer.open()
+    writer.safe([0, 0])
+    found = list(leaves(writer.to_bytes(), (0.0, 3.0), (1.0, 3.0), ARITY))
+    assert [(leaf.lower[0], leaf.upper[0]) for leaf in found] == [
+        (0, 0.5),
+        (0, 0.25),
+        (0.25, 0.5),
+        (0.5, 1),
+    ]
+    assert [leaf.block.slopes for leaf in found] == [outer, inner, inner, None]
+    assert len({leaf.block.number for leaf in found}) == 4

@@ -25,8 +25,8 @@ ROOT = Path(__file__).parents[2]
 MODULES = {
     f"absint.{package}.{name}": folder / f"{name}.py"
     for package, folder, names in (
-        ("domains", ROOT / "domains", "interval linear product relaxation influence"),
-        ("search", ROOT / "absint" / "search", "bab branching mix query tree"),
+        ("domains", ROOT / "domains", "interval linear product refine relaxation influence"),
+        ("search", ROOT / "absint" / "search", "bab branching mix query tree verdicts"),
     )
     for name in names.split()
 }

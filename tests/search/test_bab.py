@@ -14,11 +14,11 @@ from absint.problem import Problem
 from absint.proofs.check import check
 from absint.proofs.format import Certificate
 from absint.proofs.stream import Rule
-from absint.search import bab
+from absint.search import bab, steering
 from absint.search.bab import CellSearch
 from absint.search.options import SearchOptions
 from absint.search.result import Verdict
-from absint.search.tree import open_boxes
+from absint.search.tree import Tree, open_boxes
 
 
 def started(
@@ -85,3 +85,29 @@ def test_reopening_gives_leaves_back_and_asks_for_more(monkeypatch: pytest.Monke
     assert search.open_leaves() == before + 3
     assert {leaves[i] for i in closed[:3]} <= set(search.frontier.nodes.tolist())
     assert search.slack > slack
+
+
+def test_slopes_of_boxes_are_written_and_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chosen for boxes that are due, they are part of the proof, and a proof goes on with them."""
+    graph, asked = hard(3)
+    plain = started(graph, asked, 10_000, monkeypatch)
+    monkeypatch.setattr(steering, "BOXES_FIRST", 0)
+    monkeypatch.setattr(steering, "LEAST_AGE", 2)
+    half = started(graph, asked, 12, monkeypatch)
+    assert half.relaxed
+    search = CellSearch(
+        graph, asked, 0, numpy_arrays(), runtime(graph), SearchOptions(),
+        Tree.from_stream(half.tree.stream(), half.arity),
+    )  # fmt: skip
+    assert search.relaxed == half.relaxed
+    assert (search.open_leaves(), search.closed_leaves()) == (
+        half.open_leaves(),
+        half.closed_leaves(),
+    )
+    with ThreadPoolExecutor(1) as pool:
+        while search.workable():
+            assert search.step(pool) is None
+    assert search.closed_leaves() == len(search.tree.leaves()) < plain.closed_leaves()
+    stream = search.tree.stream()
+    proof = Certificate(BINDING.model, BINDING.spec, digest(graph), asked, (stream,))
+    assert check(proof, graph, asked).accepted

@@ -103,7 +103,7 @@ def test_a_split_of_a_neuron_on_its_free_line_starts_no_worse(seed: int) -> None
     graph = integer_network(rng, (3, 6, 6, 2), "leaky_relu")
     found = frame(graph, -np.ones(3), np.ones(3), FLOAT64)
     count = found.size
-    rows = Rows(np.zeros((1, 3)), rng.normal(size=(1, 2)), np.zeros(1))
+    rows = Rows(np.zeros((1, 1, 3)), rng.normal(size=(1, 1, 2)), np.zeros((1, 1)))
     side = np.zeros((1, count), dtype=np.int8)
     here = Lines.of(found, found.slope[None], side).bound(rows, np.zeros((1, count)))
     every = np.arange(count)
@@ -230,11 +230,12 @@ def test_leaves_that_are_turned_down_are_proved_again() -> None:
 
 def test_a_proof_goes_on_from_its_stream() -> None:
     graph, asked = hard(1, 1.0, inputs=12)
-    half = work(phase_search(graph, asked), 8)
+    half = work(phase_search(graph, asked), 14)
     assert half.open_leaves()
     assert half.closed_leaves()
     tree = Tree.from_stream(half.tree.stream(), Arity.of(asked.cells[0], graph))
     assert tree.by_phases()
+    assert tree.relaxed
     rest = phase_search(graph, asked, tree)
     assert (rest.open_leaves(), rest.closed_leaves()) == (half.open_leaves(), half.closed_leaves())
     work(rest)
@@ -247,6 +248,21 @@ def test_a_proof_that_is_done_gets_smaller_and_stays_one() -> None:
     before = len(search.tree.leaves())
     search.merge()
     assert len(search.tree.leaves()) == search.closed_leaves() < before
+    assert accepted(graph, asked, search.tree)
+
+
+def test_slopes_for_all_bounds_of_a_box_are_chosen_where_much_is_left_to_do() -> None:
+    """The tree starts again with the better bounds; without them it would be larger."""
+    graph, asked = hard(1, 1.0, inputs=12)
+    plain, search = phase_search(graph, asked), phase_search(graph, asked)
+    plain._steered = True
+    work(plain)
+    root = plain.root
+    work(search)
+    assert plain.tree.relaxed is None
+    assert search.tree.relaxed is not None
+    assert search.root > root
+    assert search.closed_leaves() < plain.closed_leaves()
     assert accepted(graph, asked, search.tree)
 
 
@@ -271,7 +287,7 @@ class TestChoice:
         return proof
 
     def test_few_inputs_are_split_and_many_are_not(self) -> None:
-        for inputs, rule in ((2, Rule.HALVE), (16, Rule.SLOPES)):
+        for inputs, rule in ((2, Rule.HALVE), (16, Rule.RELAX)):
             graph, asked = hard(1, 1.5, inputs=inputs)
             proof = self.steps(self.proof(graph, asked), 60)
             assert not proof.open_leaves()

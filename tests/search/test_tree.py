@@ -136,7 +136,8 @@ def make(nodes: range, seed: int = 0) -> Frontier:
     numbers = np.array(nodes, dtype=np.int64)
     low = np.repeat(numbers[:, None] / 2.0, 3, axis=1)
     score = np.random.default_rng(seed).permutation(len(numbers)).astype(float)
-    return Frontier(numbers, low, low + 1, score)
+    none = np.full(len(numbers), None)
+    return Frontier(numbers, low, low + 1, score, none, 0 * numbers)
 
 
 def consistent(frontier: Frontier) -> bool:

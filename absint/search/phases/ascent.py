@@ -1,6 +1,6 @@
 """Better multipliers, weights and slopes by ascent on the bound that they give.
 
-Adam (Kingma and Ba 2015) on the derivatives that ``absint.domains.dual`` reads off the bound's own
+Adam on the derivatives that ``absint.domains.dual`` reads off the bound's own
 point; weights by exponentiated gradients, as in ``absint.search.mix``. Every value is that of
 numbers rounded as a certificate holds them; the best is kept.
 """
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from absint.domains.dual import Dual, Lines
 from absint.domains.hinges import Frame
 from absint.domains.product import Query
+from absint.search.adam import Adam
 from absint.search.phases.pairs import MULTIPLIERS, Pairs, nearest_bytes
 from absint.search.query import CellQuery
 
@@ -27,28 +28,6 @@ RATE, DECAY = 0.8, 0.2
 SLOPE_RATE, SLOPE_DECAY = 0.15, 0.1
 """Step k is of size RATE / (1 + DECAY k)."""
 WEIGHT_RATE = 2.0
-
-
-@dataclass
-class Adam:
-    """Steps of about one unit each, by the history of a gradient."""
-
-    first: FloatArray
-    second: FloatArray
-    count: int = 0
-
-    @staticmethod
-    def like(array: FloatArray) -> Adam:
-        return Adam(np.zeros(array.shape), np.zeros(array.shape))
-
-    def step(self, gradient: FloatArray) -> FloatArray:
-        self.count += 1
-        self.first = 0.9 * self.first + 0.1 * gradient
-        self.second = 0.99 * self.second + 0.01 * gradient**2
-        mean = self.first / (1 - 0.9**self.count)
-        size = np.sqrt(self.second / (1 - 0.99**self.count))
-        moved: FloatArray = mean / (size + np.finfo(np.float64).tiny)
-        return moved
 
 
 @dataclass

@@ -14,7 +14,14 @@ from absint.domains.hinges import Frame, frame
 from absint.ir import Graph
 from absint.problem.contract import Contract
 from absint.search.attack import Counterexample
-from absint.search.phases.ascent import Climbed, climb, default_slopes, first_pairs, slopes
+from absint.search.phases.ascent import (
+    LEVELS,
+    Climbed,
+    climb,
+    default_slopes,
+    first_pairs,
+    slopes,
+)
 from absint.search.phases.branching import choose_neurons
 from absint.search.phases.sets import OpenSet, Store, Sum
 from absint.search.query import CellQuery
@@ -22,6 +29,8 @@ from absint.search.query import CellQuery
 FloatArray = NDArray[np.float64]
 
 ROOT_STEPS = 60
+ROW_SHARE = 0.5
+"""The part of the network that a row for an intermediate neuron passes, on average."""
 SLOPE_BYTES = 8
 """Bytes of slopes for each set below them, about, where they are chosen again."""
 BATCH_ELEMENTS = 1 << 19
@@ -72,10 +81,14 @@ class Ground:
     slope_levels: float
 
     @staticmethod
-    def of(task: Task, enough: float) -> Ground:
-        """Bounds the box, and finds slopes until every bound is ``enough``."""
+    def of(task: Task, enough: float, relaxed: bytes | None = None) -> Ground:
+        """Bounds the box, and finds slopes until every bound is ``enough``.
+
+        With the slopes ``relaxed`` in all bounds of the box, where they are given.
+        """
+        shares = None if relaxed is None else np.frombuffer(relaxed, dtype=np.uint8) / LEVELS
         with np.errstate(all="ignore"):
-            found = frame(task.graph, *task.box, task.arrays, task.contract)
+            found = frame(task.graph, *task.box, task.arrays, task.contract, shares)
             default = default_slopes(found)
             pairs = first_pairs(task.query, default)
             root = climb(found, task.query, pairs, ROOT_STEPS, enough, steer=True)

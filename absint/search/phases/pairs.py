@@ -49,8 +49,8 @@ class Pairs:
         return total
 
     def rows(self, query: Query) -> Rows:
-        """The weighted means of the query's rows."""
-        share = self.weights / self.total()[:, None]
+        """The weighted means of the query's rows, one a pair."""
+        share = (self.weights / self.total()[:, None])[:, None]
         return Rows(share @ query.inputs, share @ query.outputs, share @ query.bound)
 
     def dense_sides(self, size: int) -> NDArray[np.int8]:

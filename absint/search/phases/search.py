@@ -7,6 +7,7 @@ sets are worked on for one conjunction at a time, and closed when sums refute al
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,6 +21,7 @@ from absint.search.phases.closer import farkas
 from absint.search.phases.ground import Found, Ground, Task
 from absint.search.phases.merge import merge, operands
 from absint.search.phases.sets import OpenSet
+from absint.search.phases.steer import better_slopes, steering_work
 from absint.search.tree import Tree
 
 STEPS = 4
@@ -28,6 +30,9 @@ STEER_STEPS = STEER_EVERY = 8
 and less."""
 LAST_STEPS = 400
 """Steps for a set of which no neuron is left to be split: the last chance that it has."""
+MOST_LEVELS = 60.0
+LEAST_GAIN = 0.05
+"""The part of what the box's bound misses by that other slopes for its bounds must win."""
 OUTLOOK_SAMPLE = 1024
 """Open sets by which the outlook is judged."""
 
@@ -42,6 +47,8 @@ class PhaseSearch:
         self.task, self.slack = task, slack
         self.batches, self.work, self.root = 0, 0.0, -np.inf
         self._ground: Ground | None = None
+        self._relaxed: bytes | None = None
+        """The slopes that the ground's bounds have."""
         self.take_up(tree)
 
     def take_up(self, tree: Tree, stuck: Collection[int] = ()) -> None:
@@ -51,6 +58,9 @@ class PhaseSearch:
         self.stuck = sorted(stuck)
         self.waiting = [place.node for place in tree.open_phases() if place.node not in stuck]
         """Open nodes of the tree of which nothing is known yet."""
+        self._steered = tree.child[0] >= 0
+        if tree.relaxed != self._relaxed:
+            self._ground = None
         self._closed = sum(rule.rule in SUMS for rule in tree.rules)
 
     @property
@@ -60,9 +70,14 @@ class PhaseSearch:
     @property
     def ground(self) -> Ground:
         if self._ground is None:
-            self._ground = Ground.of(self.task, self.slack)
-            self.root = float(self._ground.root.value.min())
+            relaxed = self.tree.relaxed
+            self._found(Ground.of(self.task, self.slack, relaxed), relaxed)
+        assert self._ground is not None
         return self._ground
+
+    def _found(self, ground: Ground, relaxed: bytes | None) -> None:
+        self._ground, self._relaxed = ground, relaxed
+        self.root = float(ground.root.value.min())
 
     def workable(self) -> bool:
         """Whether there are open sets that can be split."""
@@ -104,6 +119,8 @@ class PhaseSearch:
     def step(self, pool: ThreadPoolExecutor) -> Counterexample | None:
         """Splits a batch of the sets that are furthest from being refuted."""
         self.batches += 1
+        if not self._steered and self._pays():
+            self._relax()
         if self.waiting:
             return self._settle(self._begun())
         count = min(len(self.heap), max(1, self.ground.batch // 2))
@@ -115,6 +132,24 @@ class PhaseSearch:
             first = self.tree.phase(item.number, *self.ground.neuron(item.split))
             parts += [item.part(first, -1), item.part(first + 1, 1)]
         return self._settle(parts)
+
+    def _pays(self) -> bool:
+        """Whether what is done and what is expected is more work than slopes for the box's bounds
+        are."""
+        levels = self.outlook() if self.heap else 0.0
+        expected = 2 * (STEPS + 1) * math.exp2(min(levels, MOST_LEVELS))
+        return self.work + expected > steering_work(self.ground.frame)
+
+    def _relax(self) -> None:
+        """Starts again with better slopes in all bounds of the box, where they serve."""
+        ground, self._steered = self.ground, True
+        self.work += steering_work(ground.frame)
+        found = better_slopes(ground, self.task.contract, self.slack)
+        better = Ground.of(self.task, self.slack, found)
+        if float(better.root.value.min()) > self.root * (1 - LEAST_GAIN):
+            self._found(better, found)
+            self.tree, self.heap, self.stuck, self._closed = Tree(), [], [], 0
+            self.waiting = [self.tree.relax(0, found)]
 
     def _due(self, item: OpenSet) -> bool:
         """Whether to choose slopes again: where many sets are likely to lie below."""
@@ -128,8 +163,9 @@ class PhaseSearch:
         """The sets that wait, with what is known of the whole box."""
         ground, found = self.ground, list[OpenSet]()
         plain = np.broadcast_to(ground.default, ground.root.slopes.shape)
-        if self.waiting == [0] and (ground.root.slopes != plain).any():
-            self.waiting = [self.tree.slopes(0, ground.root.slopes.tobytes())]
+        top = 0 if self.tree.relaxed is None else self.tree.child[0]
+        if self.waiting == [top] and (ground.root.slopes != plain).any():
+            self.waiting = [self.tree.slopes(top, ground.root.slopes.tobytes())]
         wanted, sums = set(self.waiting), ground.root_sums()
         focus = int(ground.root.value.argmin())
         for place in self.tree.open_phases():
