@@ -129,5 +129,5 @@ def _value(
     summed: Sequence[FloatArray] = [
         weights @ part[members] for part in (query.inputs, query.outputs, query.bound)
     ]
-    rows = Rows(summed[0][None], summed[1][None], np.array([summed[2]]))
+    rows = Rows(summed[0][None, None], summed[1][None, None], np.array([[summed[2]]]))
     return float(lines.bound(rows, pull).value[0])

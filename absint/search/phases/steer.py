@@ -27,7 +27,8 @@ def better_slopes(ground: Ground, contract: Contract | None, enough: float) -> b
     that are not ``enough`` are higher, summed up."""
     frame, query = ground.frame, ground.query.query
     weights = ground.root.weights / np.maximum(1, ground.root.weights.sum(axis=1, keepdims=True))
-    rows = Rows(weights[None] @ query.inputs, weights[None] @ query.outputs, weights @ query.bound)
+    shares = weights[None]
+    rows = Rows(shares @ query.inputs, shares @ query.outputs, shares @ query.bound)
     share = ground.default[None] / LEVELS
     best, chosen, adam = -np.inf, ground.default, Adam.like(share)
     for step in range(STEPS + 1):
