@@ -25,6 +25,7 @@ from absint.search.phases.closer import farkas
 from absint.search.phases.ground import Ground, Task
 from absint.search.phases.merge import operands
 from absint.search.phases.sets import OpenSet
+from absint.search.phases.steer import better_slopes
 from absint.search.prove import Binding
 from absint.search.query import cell_query
 from absint.search.tree import Tree
@@ -93,10 +94,11 @@ class _Cell:
         box, contract = problem.network_box(cell), problem.semantics.contract
         task = Task(graph, box, query, numpy_arrays(), lambda x, sets: None, contract)
         self.tree, self._origin = Tree(), dict[int, int]()
-        self._ground = Ground.of(task, 0.0)
-        root = 0
+        relaxed = better_slopes(Ground.of(task, 0.0), contract, 0.0)
+        self._ground = Ground.of(task, 0.0, relaxed)
+        root = self.tree.relax(0, relaxed)
         if (self._ground.root.slopes != self._ground.default).any():
-            root = self.tree.slopes(0, self._ground.root.slopes.tobytes())
+            root = self.tree.slopes(root, self._ground.root.slopes.tobytes())
         self._close(self._divide(root, patterns))
         self._leaves = self.tree.leaves()
 
