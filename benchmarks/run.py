@@ -1,8 +1,8 @@
 """``python benchmarks/run.py [peers] [NAME ...] [--workers N] [--only TEXT] [--sample N]``.
 
-NAME is startup, check, ratio, decode, attention, zonotope, lowering, warm or a folder of
-../shared/vnncomp. Without one: startup and acasxu. After ``peers``, NAMEs are folders that ours and
-the tools under ABSINT_PEERS run side by side, each for at most ``--limit`` seconds an instance.
+NAME is startup, check, ratio, performance, decode, attention, zonotope, lowering, warm or a folder
+of ../shared/vnncomp. Without one: startup and acasxu. After ``peers``, NAMEs are folders that ours
+and the tools under ABSINT_PEERS run side by side, each for at most ``--limit`` seconds an instance.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from benchmarks import (
     decode,
     lowering,
     peers,
+    performance,
     ratio,
     startup,
     vnncomp,
@@ -35,6 +36,7 @@ OURS = {
     "warm": warm,
     "check": check,
     "ratio": ratio,
+    "performance": performance,
 }
 
 

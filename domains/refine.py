@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,8 +15,9 @@ from absint.domains.interval import Interval
 from absint.domains.linear import LinearBound, Rule, backward
 from absint.ir import OPS, Graph, Node, PiecewiseLinear
 
-ELEMENT_BUDGET = 1 << 24
-"""Coefficients held at once while intermediate neurons are bounded; rows beyond are a next pass."""
+CACHED, MAX_ELEMENTS = 1 << 17, 1 << 24
+"""Coefficients of a layer that one pass holds, on a CPU and elsewhere; rows beyond are a next pass.
+What stays in a core's cache is bounded up to twice as fast."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,10 @@ def refine(
     xp, shape, batch = arrays.xp, graph.nodes[target].shape, box[0].shape[0]
     lower, upper = (xp.asarray(end.reshape((batch, -1)), copy=True) for end in bound)
     curved = _curved(consumer, lower, upper, arrays)
-    chosen = np.flatnonzero(arrays.numpy(curved.any(0)))
+    chosen = _by_place(np.flatnonzero(arrays.numpy(curved.any(0))), shape)
     parts = no_shares((*lower.shape, graph.input_size), arrays)
     widest = max(node.size for node in graph.nodes[: target + 1])
-    step = max(1, ELEMENT_BUDGET // (2 * batch * widest))
+    step = max(1, (CACHED if arrays.on_cpu else MAX_ELEMENTS) // (2 * batch * widest))
     for begin in range(0, len(chosen), step):
         some = chosen[begin : begin + step]
         start = _signed_units(some, lower.shape[1], shape, arrays)
@@ -70,6 +72,17 @@ def refine(
             parts[:, some] = shares(linear, box, arrays)
     ends = (lower.reshape((batch, *shape)), upper.reshape((batch, *shape)))
     return ends, parts, 2 * len(chosen)
+
+
+def _by_place(chosen: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Flat indices of a node in another order: all channels of a place, then those of the next.
+
+    What such neighbours depend on is a small part of an image.
+    """
+    if len(shape) < 3:
+        return chosen
+    places = math.prod(shape[2:])
+    return chosen[np.argsort(chosen % places, kind="stable")]
 
 
 def _curved(consumer: Node, lower: Array, upper: Array, arrays: Arrays) -> Array:

@@ -125,19 +125,20 @@ class Conv(AffineRule):
         _require(min(space) >= 1, "the kernel is larger than the padded input")
         return (x[0], w.shape[0], *space)
 
-    def _offsets(self, node: Node, kernel: Shape) -> Iterator[tuple[Shape, tuple[Any, ...]]]:
-        """Kernel offsets, each with the slice of the padded input that it multiplies."""
-        strides, dilations, out = (
-            node.integers("strides"),
-            node.integers("dilations"),
-            node.shape[2:],
-        )
+    def _offsets(
+        self, node: Node, kernel: Shape, begin: Shape, end: Shape
+    ) -> Iterator[tuple[Shape, tuple[Any, ...]]]:
+        """Kernel offsets, each with the slice of the padded input that it multiplies for the
+        outputs from ``begin`` to before ``end``."""
+        strides, dilations = node.integers("strides"), node.integers("dilations")
         for offset in itertools.product(*(range(k) for k in kernel)):
             yield (
                 offset,
                 tuple(
-                    slice(d * o, d * o + s * (n - 1) + 1, s)
-                    for o, d, s, n in zip(offset, dilations, strides, out, strict=True)
+                    slice(d * o + s * first, d * o + s * (last - 1) + 1, s)
+                    for o, d, s, first, last in zip(
+                        offset, dilations, strides, begin, end, strict=True
+                    )
                 ),
             )
 
@@ -160,7 +161,8 @@ class Conv(AffineRule):
         full[(slice(None), slice(None), *interior)] = x
         w = weight.reshape((groups, outs // groups, *weight.shape[1:]))
         total: Array = 0
-        for offset, window in self._offsets(node, tuple(weight.shape[2:])):
+        space = node.shape[2:]
+        for offset, window in self._offsets(node, weight.shape[2:], (0,) * len(space), space):
             patch = full[(slice(None), slice(None), *window)]
             flat = patch.reshape((groups, -1, channels // groups))
             total = total + flat @ xp.moveaxis(w[(..., *offset)], -1, -2)
@@ -170,14 +172,17 @@ class Conv(AffineRule):
     def backward(self, node: Node, c: Array, weight: Array, xp: Any) -> list[Array]:
         in_shape, groups, outs = node.in_shapes[0], node.integer("groups"), node.shape[1]
         lead, channels = _lead(c, len(node.shape) - 1), in_shape[1]
-        c = xp.moveaxis(c.reshape((-1, groups, outs // groups, *node.shape[2:])), (1, 2), (0, -1))
+        c = c.reshape((-1, groups, outs // groups, *node.shape[2:]))
+        begin, end = _nonzero_window(c, node.shape[2:])
+        c = c[(..., *map(slice, begin, end))]
+        c = xp.moveaxis(c, (1, 2), (0, -1))
         rows = c.reshape((groups, -1, outs // groups))
         padded, interior = self._interior(node)
         full = xp.zeros(
             (groups, c.shape[1], *padded, channels // groups), dtype=c.dtype, device=c.device
         )
         w = weight.reshape((groups, outs // groups, *weight.shape[1:]))
-        for offset, window in self._offsets(node, tuple(weight.shape[2:])):
+        for offset, window in self._offsets(node, weight.shape[2:], begin, end):
             part = (rows @ w[(..., *offset)]).reshape((*c.shape[:-1], channels // groups))
             full[(slice(None), slice(None), *window)] += part
         inner = full[(slice(None), slice(None), *interior)]
@@ -189,6 +194,22 @@ class Conv(AffineRule):
     def fan_out(self, node: Node) -> int:
         w: Shape = node.consts["weight"].value.shape
         return (w[0] // node.integer("groups")) * math.prod(w[2:])
+
+
+def _nonzero_window(c: Array, space: Shape) -> tuple[Shape, Shape]:
+    """Where coefficients (..., *space) are not zero: they begin at one neuron, and stay near it.
+
+    All of the space for arrays that are not numpy's: to look would hold up an accelerator.
+    """
+    if not isinstance(c, np.ndarray):
+        return (0,) * len(space), space
+    used: NDArray[np.bool_] = np.any(c.reshape((-1, *space)), axis=0)
+    axes = range(len(space))
+    others = [tuple(a for a in axes if a != axis) for axis in axes]
+    lines = [np.flatnonzero(np.any(used, axis=rest)) for rest in others]
+    if not len(lines[0]):
+        return (0,) * len(space), (1,) * len(space)
+    return tuple(int(line[0]) for line in lines), tuple(int(line[-1]) + 1 for line in lines)
 
 
 class Scale(AffineRule):

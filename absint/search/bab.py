@@ -31,8 +31,10 @@ from absint.search.verdicts import Verdicts, join
 FloatArray = NDArray[np.float64]
 
 MAX_BATCH = 512
-TILE_ELEMENTS = 1 << 17
-"""Coefficients of one analysis: what stays in a core's cache is bounded twice as fast."""
+TILE_ELEMENTS = 1 << 19
+"""Coefficients of one analysis, over the widest layer's rows: fewer boxes cost more Python each."""
+STEERED = 8
+"""Slopes are chosen for so many times fewer boxes at once: the passes back are all kept for it."""
 SLACK = 1e-9
 """A leaf is emitted only when its bound clears zero by this share of the outputs' scale: many times
 what the checker's rigorous arithmetic gives away, so that the check does not fail for rounding."""
@@ -182,7 +184,7 @@ class CellSearch:
         if not len(where):
             return
         some, focus = batch.select(where), decision.focus[where]
-        pieces = -(-len(where) // max(1, self.tile // 2))
+        pieces = self._pieces(len(where), max(1, self.tile // STEERED))
         parts = [np.array_split(part, pieces) for part in (some.lower, some.upper, some.slopes)]
         found = list(pool.map(self.steering.better, *parts, np.array_split(focus, pieces)))
         some.slopes = np.concatenate([slopes for slopes, _ in found])
@@ -200,7 +202,7 @@ class CellSearch:
         verdicts.replace(where[kept], better.take(kept))
 
     def _analyse(self, batch: Frontier, pool: ThreadPoolExecutor) -> Verdicts:
-        pieces = -(-len(batch) // self.tile)
+        pieces = self._pieces(len(batch), self.tile)
         parts = list(
             pool.map(
                 self._analyse_part,
@@ -215,6 +217,10 @@ class CellSearch:
             np.concatenate([part.influence for part in parts]),
             sum(part.rows for part in parts),
         )
+
+    def _pieces(self, boxes: int, most: int) -> int:
+        """How many to divide boxes into: one for each thread at least, of ``most`` boxes each."""
+        return max(-(-boxes // most), min(self.options.jobs, boxes))
 
     def _analyse_part(
         self, lower: FloatArray, upper: FloatArray, slopes: NDArray[np.object_]

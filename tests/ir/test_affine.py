@@ -65,6 +65,20 @@ def test_backward_is_the_adjoint_of_forward(case: Case) -> None:
 
 
 @EVERY
+def test_backward_of_one_entry_is_its_row(case: Case) -> None:
+    """Each alone, and beside zeros: convolutions work only where coefficients are not zero."""
+    node, w = case.node(), matrix(case.node())
+    units = np.eye(node.size).reshape((node.size, *node.shape))
+    for index, unit in enumerate(units):
+        for c, rows in ((unit[None], w[[index]]), (np.stack([0 * unit, unit]), w[[index, index]])):
+            parts = rule_of(node).backward(node, c, weight_of(node), np)
+            expected = rows if len(c) == 1 else np.stack([0 * rows[0], rows[1]])
+            assert np.array_equal(flat(list(parts), 1), expected)
+    none = rule_of(node).backward(node, 0 * units[:1], weight_of(node), np)
+    assert not flat(list(none), 1).any()
+
+
+@EVERY
 def test_inner_products_agree_exactly(case: Case) -> None:
     node = case.node()
     xs, c = operands(node), whole(31, *node.shape)
