@@ -137,7 +137,8 @@ def measure(case: Case) -> Cost:
     outputs = np.zeros((1, graph.output_size))
     outputs[0, :2] = 1.0, -1.0
     plain, box = Plain.of(graph, outputs), problem.network_box(problem.cells[0])
-    found = list(leaves(proof, *(end.tolist() for end in box), Arity.of(problem.cells[0], graph)))
+    lower, upper = (end.tolist() for end in box)
+    found = list(leaves(proof, lower, upper, Arity.of(problem.cells[0], graph)))
     limits = batch_limits(graph)
     batch = limits[1] if case.kind == "boxes" else limits[0]
     groups = [found[begin : begin + batch] for begin in range(0, len(found), batch)]

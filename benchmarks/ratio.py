@@ -57,9 +57,10 @@ class Row:
     leaves: int = 0
     bytes: int = 0
 
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        return self.set, self.model, self.property, self.semantics
+
+def key(row: Row) -> tuple[str, str, str, str]:
+    """What a row is about: set, model, property, semantics."""
+    return row.set, row.model, row.property, row.semantics
 
 
 def one(model: str, region: str, meaning: Meaning) -> dict[str, object]:
@@ -88,7 +89,7 @@ def one(model: str, region: str, meaning: Meaning) -> dict[str, object]:
 
 def bench() -> None:
     """Measures what is not in the table yet, and writes results/check.md."""
-    known = {row.key: row for row in _read()}
+    known = {key(row): row for row in _read()}
     for name in sorted(path.name for path in SETS.iterdir() if path.is_dir()):
         verified = 0
         for model, prop in _drawn(name):
@@ -109,19 +110,19 @@ def _drawn(name: str) -> list[tuple[str, str]]:
 def _measured(
     known: dict[tuple[str, str, str, str], Row], name: str, model: str, prop: str, meaning: Meaning
 ) -> Row:
-    key = (name, model, prop, meaning)
-    if key not in known:
+    asked = (name, model, prop, meaning)
+    if asked not in known:
         files = [str(SETS / name / part) for part in (model, prop)]
         command = [sys.executable, "-m", "benchmarks.ratio", *files, meaning]
         done = run(command, TIMEOUT + GRACE)
         facts = json.loads(done.out) if done.code == 0 else {"verdict": f"error {done.code}"}
-        known[key] = Row(*key, **facts)
+        known[asked] = Row(*asked, **facts)
         with TABLE.open("a", newline="") as file:
             writer = csv.DictWriter(file, [f.name for f in fields(Row)])
             if not file.tell():
                 writer.writeheader()
-            writer.writerow(asdict(known[key]))
-    return known[key]
+            writer.writerow(asdict(known[asked]))
+    return known[asked]
 
 
 def _read() -> list[Row]:
@@ -130,7 +131,11 @@ def _read() -> list[Row]:
     with TABLE.open() as file:
         return [
             Row(
-                *(row[name] for name in ("set", "model", "property", "semantics", "verdict")),
+                row["set"],
+                row["model"],
+                row["property"],
+                row["semantics"],
+                row["verdict"],
                 float(row["search"]),
                 float(row["check"]),
                 int(row["leaves"]),
@@ -159,8 +164,8 @@ def write(rows: Sequence[Row]) -> None:
 def _line(name: str, real: list[Row], good: list[Row], single: list[Row]) -> str:
     search, check = sum(r.search for r in good), sum(r.check for r in good)
     leaves = sum(r.leaves for r in good)
-    of = {row.key[:3]: row for row in single}
-    pairs = [(r, of[r.key[:3]]) for r in good if r.key[:3] in of]
+    of = {key(row)[:3]: row for row in single}
+    pairs = [(r, of[key(r)[:3]]) for r in good if key(r)[:3] in of]
     both = [(r, s) for r, s in pairs if s.verdict == "verified"]
     spent = sum(r.search + r.check for r, _ in both)
     cost = f"{sum(s.search + s.check for _, s in both) / spent:.2f}" if both else ""

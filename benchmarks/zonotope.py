@@ -75,7 +75,7 @@ class _Seeded(_Propagation):
 
 
 def by_both(graph: Graph, box: Box, arrays: Arrays) -> Width:
-    known = _Seeded(graph, box, arrays, None)
+    known = _Seeded(graph, box, arrays, None, {}, None)
     for position, node in enumerate(graph.nodes):
         known.step(position, node)
     (port,) = graph.outputs
