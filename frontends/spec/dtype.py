@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from absint.frontends.spec.tree import Node
-from absint.frontends.spec.values import Leaves
 from absint.ir import Graph
 from absint.problem import Meaning, Unsupported, UnsupportedError
 from absint.problem.exact import Dtype
+
+if TYPE_CHECKING:
+    from absint.frontends.spec.tree import Node
+    from absint.frontends.spec.values import Leaves
 
 FLOAT_MAX = {
     "float32": Fraction((2**24 - 1) * 2**104),
